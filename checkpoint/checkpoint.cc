@@ -1,0 +1,206 @@
+#include "checkpoint/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/text.h"
+#include "checkpoint/commit_record_codec.h"
+#include "checkpoint/shown_witness.h"
+#include "checkpoint/verification.h"
+
+namespace clicktally {
+namespace {
+
+// A reader holds the lock for the moment of opening only; a writer for its life.
+constexpr auto kReaderPatience = std::chrono::seconds(3);
+constexpr auto kReaderPoll = std::chrono::milliseconds(20);
+
+// Like mkdir -p, each new name made durable in its parent.
+absl::Status make_directories(Disk& disk, const std::string& path) {
+  if (disk.stat(path + "/.").ok()) return absl::OkStatus();
+  const std::size_t slash = path.find_last_of('/');
+  const std::string parent =
+      slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
+  if (path.empty() || parent == path) return absl::InvalidArgumentError("the path is empty");
+  if (absl::Status status = make_directories(disk, parent); !status.ok()) return status;
+  const absl::Status made = disk.create_dir(path);
+  if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+  return disk.sync_dir(parent);
+}
+
+absl::Status with_next_step(const absl::Status& status, std::string_view next_step) {
+  return {status.code(), fmt::format("{}; {}", message_of(status), next_step)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::open(Disk& disk, const std::string& path,
+                                                             const CheckpointOptions& options) {
+  auto checkpoint =
+      std::unique_ptr<Checkpoint>(new Checkpoint(disk, CheckpointLayout(path), options));
+  if (absl::Status s = checkpoint->prepare_directory(); !s.ok()) return s;
+  if (absl::Status s = checkpoint->lock(); !s.ok()) return s;
+  if (absl::Status s = checkpoint->recover(); !s.ok()) return s;
+  return checkpoint;
+}
+
+absl::Status Checkpoint::prepare_directory() {
+  const std::string& root = layout_.root();
+  if (absl::IsNotFound(disk_.stat(root + "/.").status())) {
+    if (options_.must_exist) {
+      return absl::FailedPreconditionError(
+          root + ": there is no checkpoint, and --existing asks for one; check the path");
+    }
+    if (absl::Status status = make_directories(disk_, root); !status.ok()) return status;
+  }
+  auto info = disk_.stat(root + "/.");
+  if (!info.ok()) return info.status();
+  if ((info->mode & 0022) != 0) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: others may write it (mode {:o}), so its counts cannot be trusted; chmod go-w {}", root,
+        info->mode, root));
+  }
+  auto remote = disk_.is_network_file_system(root);
+  if (!remote.ok()) return remote.status();
+  if (*remote) {
+    return absl::FailedPreconditionError(
+        root + ": on a network file system, whose locks and syncs prove nothing; use a local disk");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint::lock() {
+  const auto deadline = std::chrono::steady_clock::now() + kReaderPatience;
+  while (true) {
+    std::optional<Disk::LockMode> holder;
+    auto lock = disk_.lock_dir(layout_.root(), Disk::LockMode::kExclusive, &holder);
+    if (lock.ok()) {
+      lock_ = std::move(*lock);
+      return absl::OkStatus();
+    }
+    const bool reader = holder == Disk::LockMode::kShared;
+    if (!absl::IsAlreadyExists(lock.status())) return lock.status();
+    if (!reader || std::chrono::steady_clock::now() > deadline) {
+      return with_next_step(lock.status(), "stop it first, or give this job another --checkpoint");
+    }
+    std::this_thread::sleep_for(kReaderPoll);
+  }
+}
+
+absl::Status Checkpoint::recover() {
+  auto kind = checkpoint_kind(disk_, layout_);
+  if (!kind.ok()) return kind.status();
+  switch (*kind) {
+    case CheckpointKind::kForeign:
+      return absl::FailedPreconditionError(
+          layout_.root() +
+          ": neither empty nor a checkpoint of clicktally; name an empty or a new directory");
+    case CheckpointKind::kAbsent:
+      if (options_.must_exist) {
+        return absl::FailedPreconditionError(
+            layout_.root() +
+            ": there is no checkpoint, and --existing asks for one; check the path");
+      }
+      return absl::OkStatus();
+    case CheckpointKind::kUnfinished:
+      return finish_creation();
+    case CheckpointKind::kWhole:
+      break;
+  }
+  if (absl::Status status = check_job_file(disk_, layout_); !status.ok()) return status;
+  {
+    auto readable = options_.open_state(disk_, layout_.live(), OpenMode::kReadOnly);
+    if (!readable.ok()) {
+      return absl::IsDataLoss(readable.status())
+                 ? with_next_step(readable.status(), "restore the checkpoint from a backup")
+                 : readable.status();
+    }
+    auto verified = verify_state(disk_, layout_, **readable);
+    if (!verified.ok()) return verified.status();
+    last_ = std::move(verified->record);
+    last_was_shown_ = verified->was_shown;
+  }
+  auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
+  if (!store.ok()) return store.status();
+  store_ = std::move(*store);
+  if (!exists(disk_, layout_.shown_file())) {
+    return create_shown(disk_, layout_, ShownWitness{last_.epoch, kNoBatch, 0});
+  }
+  return absl::OkStatus();
+}
+
+// Without job.json there was never a batch: what is found is either made whole or made anew. A
+// state that holds a batch all the same has lost its job.json, and that is damage.
+absl::Status Checkpoint::finish_creation() {
+  const absl::Status damaged =
+      absl::DataLossError(layout_.job_file() +
+                          ": missing from a checkpoint that has counted; restore the checkpoint "
+                          "from a backup");
+  if (absl::Status status = remove_tree(disk_, layout_.live_new()); !status.ok()) return status;
+  auto shown = read_shown(disk_, layout_);
+  if (shown.ok() && shown->batch != kNoBatch) return damaged;
+  if (!shown.ok() && !absl::IsNotFound(shown.status())) return shown.status();
+  if (!exists(disk_, layout_.live())) return absl::OkStatus();
+
+  auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  auto verified = verify_state(disk_, layout_, **store);
+  if (!verified.ok()) return verified.status();
+  if (verified->record.batch != kNoBatch) return damaged;
+  store->reset();
+  auto writable = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
+  if (!writable.ok()) return writable.status();
+  last_ = std::move(verified->record);
+  last_was_shown_ = true;
+  if (absl::Status status = create_shown(disk_, layout_, ShownWitness::of(last_)); !status.ok()) {
+    return status;
+  }
+  store_ = std::move(*writable);
+  return publish_file(disk_, layout_.root(), CheckpointLayout::kJobName, job_file_text());
+}
+
+absl::Status Checkpoint::create(const CommitRecord& start) {
+  if (absl::Status s = remove_tree(disk_, layout_.live_new()); !s.ok()) return s;
+  {
+    auto store = options_.open_state(disk_, layout_.live_new(), OpenMode::kCreate);
+    if (!store.ok()) return store.status();
+    const std::string record = encode_commit_record(start);
+    if (absl::Status s = (*store)->commit({}, kNoBatch, record); !s.ok()) return s;
+  }
+  if (absl::Status s = create_shown(disk_, layout_, ShownWitness::of(start)); !s.ok()) return s;
+  if (absl::Status s = disk_.rename(layout_.live_new(), layout_.live()); !s.ok()) return s;
+  if (absl::Status s = disk_.sync_dir(layout_.root()); !s.ok()) return s;
+  if (absl::Status s =
+          publish_file(disk_, layout_.root(), CheckpointLayout::kJobName, job_file_text());
+      !s.ok()) {
+    return s;
+  }
+  auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
+  if (!store.ok()) return store.status();
+  store_ = std::move(*store);
+  last_ = start;
+  last_was_shown_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint::commit(const CommitRecord& next, std::span<const UserClicks> changed) {
+  const absl::Status done = store_->commit(changed, next.batch, encode_commit_record(next));
+  if (!done.ok()) {
+    return with_next_step(done,
+                          fmt::format("batch {} was not committed, the checkpoint is at batch "
+                                      "{}; mend the disk and start again",
+                                      next.batch, last_.batch));
+  }
+  last_ = next;
+  last_was_shown_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint::mark_shown() {
+  last_was_shown_ = true;
+  return write_shown(disk_, layout_, ShownWitness::of(last_));
+}
+
+}  // namespace clicktally

@@ -1,0 +1,87 @@
+// The checkpoint directory of one job, held by the one process that may write it.
+//
+// Invariants kept here
+//   I2  a batch that mark_shown() was called for survives kill -9 and power loss: it was synced
+//   before. I3  recovery finds batch N or N+1 whole, never a mix. I4  the commit's digest and
+//   totals agree with the files; checked before RocksDB may write. I5  damage ends in a refusal
+//   (kDataLoss), never in a wrong count or a new start. I6  batch ids and offsets never go
+//   backwards. I8  two processes never have one checkpoint open for writing.
+//
+// Recovery, in the order in which it happens; a crash anywhere in it changes nothing that matters:
+//   1 the directory: there, ours, not writable by others, on a local file system
+//   2 the lock                                                (I8)
+//   3 job.json: whole and of our format
+//   4 the state, opened without the power to write; its commit record, checksummed
+//   5 the sum of the files' digests and the log's part equals the record's digest   (I4)
+//   6 SHOWN is not ahead of the state                         (I5)
+//   7 the state is opened for writing
+//
+// A new checkpoint is made in live.new, then SHOWN, then renamed to live; job.json comes last.
+// Until it is there the checkpoint holds no batch and making it is simply gone on with.
+//
+// Threads: one. Errors: see base/exit_code.h; every message names the file and the next step.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/disk.h"
+#include "checkpoint/layout.h"
+#include "model/commit_record.h"
+#include "state/count_store.h"
+
+namespace clicktally {
+
+struct CheckpointOptions {
+  bool must_exist = false;  // refuse to make a new one
+  StoreOpener open_state;
+};
+
+class Checkpoint {
+ public:
+  // Recovery. Borrows `disk`. After it is_new() says whether create() must be called before the
+  // rest.
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> open(Disk& disk, const std::string& path,
+                                                          const CheckpointOptions& options);
+
+  bool is_new() const { return store_ == nullptr; }
+
+  // Makes the checkpoint: `start` pins the first offsets, has no batch and no counts. Durable when
+  // OK.
+  absl::Status create(const CommitRecord& start);
+
+  // The record of the last commit, or of create().
+  const CommitRecord& last() const { return last_; }
+  // Whether the last batch was handed to the sinks, as far as is known.
+  bool last_was_shown() const { return last_was_shown_; }
+
+  // One atomic, synced step from last() to `next`: batch id one higher, digest and counters those
+  // of the counts after `changed` (sorted, unique) was added. After an error stop and recover.
+  absl::Status commit(const CommitRecord& next, std::span<const UserClicks> changed);
+  // Every sink has been handed last().
+  absl::Status mark_shown();
+
+  // The counts as of last(); must not outlive the checkpoint.
+  absl::StatusOr<std::unique_ptr<CountView>> view() const { return store_->view(); }
+
+ private:
+  Checkpoint(Disk& disk, CheckpointLayout layout, const CheckpointOptions& options)
+      : disk_(disk), layout_(std::move(layout)), options_(options) {}
+  absl::Status prepare_directory();
+  absl::Status lock();
+  absl::Status recover();
+  absl::Status finish_creation();
+
+  Disk& disk_;
+  const CheckpointLayout layout_;
+  const CheckpointOptions options_;
+  std::unique_ptr<DiskLock> lock_;
+  std::unique_ptr<CountStore> store_;
+  CommitRecord last_;
+  bool last_was_shown_ = false;
+};
+
+}  // namespace clicktally

@@ -1,0 +1,131 @@
+#include "checkpoint/commit_record_codec.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/hash.h"
+
+namespace clicktally {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kRecordFormat = 1;
+constexpr std::size_t kChecksumSize = 16;
+
+std::string hex64(std::uint64_t value) {
+  return fmt::format("{:016x}", value);
+}
+
+json json_of(const PartitionRecord& partition) {
+  json rejections = json::object();
+  for (std::size_t i = 0; i < kRejectionCauses; ++i) {
+    rejections[std::string(kRejectionCauseNames[i])] = partition.counters.rejections[i];
+  }
+  json out{{"start", partition.start},
+           {"next", partition.next},
+           {"clicks", partition.counters.clicks},
+           {"other_events", partition.counters.other_events},
+           {"rejections", std::move(rejections)},
+           {"gaps", partition.counters.gaps},
+           {"repeated", partition.counters.repeated}};
+  if (partition.last) {
+    out["last"] = {{"offset", partition.last->offset},
+                   {"timestamp_ms", partition.last->timestamp_ms},
+                   {"hash", hex64(partition.last->hash)}};
+  }
+  return out;
+}
+
+PartitionRecord partition_of(const json& in) {
+  PartitionRecord out;
+  in.at("start").get_to(out.start);
+  in.at("next").get_to(out.next);
+  in.at("clicks").get_to(out.counters.clicks);
+  in.at("other_events").get_to(out.counters.other_events);
+  in.at("gaps").get_to(out.counters.gaps);
+  in.at("repeated").get_to(out.counters.repeated);
+  for (std::size_t i = 0; i < kRejectionCauses; ++i) {
+    in.at("rejections").at(std::string(kRejectionCauseNames[i])).get_to(out.counters.rejections[i]);
+  }
+  if (in.contains("last")) {
+    const json& last = in.at("last");
+    out.last =
+        RecordFingerprint{.offset = last.at("offset").get<Offset>(),
+                          .timestamp_ms = last.at("timestamp_ms").get<std::int64_t>(),
+                          .hash = std::stoull(last.at("hash").get<std::string>(), nullptr, 16)};
+  }
+  return out;
+}
+
+CommitRecord record_of(const json& in) {
+  CommitRecord out;
+  in.at("epoch").get_to(out.epoch);
+  in.at("batch").get_to(out.batch);
+  in.at("time_ms").get_to(out.time_ms);
+  const json& job = in.at("job");
+  job.at("cluster_id").get_to(out.job.cluster_id);
+  job.at("topic").get_to(out.job.topic);
+  job.at("filter").get_to(out.job.filter);
+  job.at("key").get_to(out.job.key);
+  for (const auto& [id, partition] : in.at("partitions").items()) {
+    out.partitions[std::stoi(id)] = partition_of(partition);
+  }
+  if (!from_hex(in.at("digest").get<std::string>(), &out.digest)) {
+    throw std::invalid_argument("digest");
+  }
+  for (const json& adjustment : in.at("adjustments")) {
+    out.adjustments.push_back({.time_ms = adjustment.at("time_ms").get<std::int64_t>(),
+                               .command = adjustment.at("command").get<std::string>()});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string encode_commit_record(const CommitRecord& record) {
+  json partitions = json::object();
+  for (const auto& [id, partition] : record.partitions) {
+    partitions[std::to_string(id)] = json_of(partition);
+  }
+  json adjustments = json::array();
+  for (const Adjustment& adjustment : record.adjustments) {
+    adjustments.push_back({{"time_ms", adjustment.time_ms}, {"command", adjustment.command}});
+  }
+  const json out{{"format", kRecordFormat},
+                 {"epoch", record.epoch},
+                 {"batch", record.batch},
+                 {"time_ms", record.time_ms},
+                 {"job",
+                  {{"cluster_id", record.job.cluster_id},
+                   {"topic", record.job.topic},
+                   {"filter", record.job.filter},
+                   {"key", record.job.key}}},
+                 {"partitions", std::move(partitions)},
+                 {"digest", to_hex(record.digest)},
+                 {"adjustments", std::move(adjustments)}};
+  const std::string text = out.dump(-1, ' ', false, json::error_handler_t::replace);
+  return hex64(hash64(text)) + " " + text;
+}
+
+absl::StatusOr<CommitRecord> decode_commit_record(std::string_view bytes) {
+  const absl::Status damaged = absl::DataLossError("the commit record is damaged");
+  if (bytes.size() < kChecksumSize + 2 || bytes[kChecksumSize] != ' ') return damaged;
+  const std::string_view text = bytes.substr(kChecksumSize + 1);
+  if (bytes.substr(0, kChecksumSize) != hex64(hash64(text))) return damaged;
+  try {
+    const json in = json::parse(text);
+    if (const int format = in.at("format").get<int>(); format != kRecordFormat) {
+      return absl::FailedPreconditionError(
+          fmt::format("the commit record has format {}, this clicktally reads format {}; use the "
+                      "version that wrote it",
+                      format, kRecordFormat));
+    }
+    return record_of(in);
+  } catch (const std::exception& error) {  // nlohmann throws, and so do stoi and stoull
+    return absl::DataLossError(fmt::format("the commit record lacks a field: {}", error.what()));
+  }
+}
+
+}  // namespace clicktally

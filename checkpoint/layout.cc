@@ -1,0 +1,57 @@
+#include "checkpoint/layout.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/hash.h"
+
+namespace clicktally {
+namespace {
+
+std::string text_of_format(int format) {
+  return fmt::format("{{\"format\":{},\"checksum\":\"{:016x}\"}}\n", format,
+                     hash64(fmt::format("clicktally checkpoint format {}", format)));
+}
+
+}  // namespace
+
+absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayout& layout) {
+  auto names = disk.list(layout.root());
+  if (absl::IsNotFound(names.status())) return CheckpointKind::kAbsent;
+  if (!names.ok()) return names.status();
+  const auto has = [&](std::string_view name) {
+    return std::find(names->begin(), names->end(), name) != names->end();
+  };
+  if (has(CheckpointLayout::kJobName)) return CheckpointKind::kWhole;
+  if (has("live") || has(CheckpointLayout::kShownName) || has("live.new")) {
+    return CheckpointKind::kUnfinished;
+  }
+  std::erase_if(*names, [](const std::string& name) {
+    return name == "lost+found" || name == std::string(CheckpointLayout::kJobName) + ".tmp" ||
+           name == std::string(CheckpointLayout::kShownName) + ".tmp";
+  });
+  return names->empty() ? CheckpointKind::kAbsent : CheckpointKind::kForeign;
+}
+
+std::string job_file_text() {
+  return text_of_format(kCheckpointFormat);
+}
+
+absl::Status check_job_file(Disk& disk, const CheckpointLayout& layout) {
+  auto text = read_file(disk, layout.job_file(), 4096);
+  if (!text.ok()) return text.status();
+  if (*text == job_file_text()) return absl::OkStatus();
+  int format = 0;
+  if (std::sscanf(text->c_str(), "{\"format\":%d,", &format) == 1 &&
+      *text == text_of_format(format)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: the checkpoint has format {}, this clicktally reads format {}; use the version that "
+        "wrote it",
+        layout.job_file(), format, kCheckpointFormat));
+  }
+  return absl::DataLossError(layout.job_file() + ": damaged; restore the checkpoint from a backup");
+}
+
+}  // namespace clicktally

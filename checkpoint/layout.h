@@ -1,0 +1,53 @@
+// The checkpoint directory: every name in it is made here and nowhere else.
+//
+//     CHECKPOINT/        0700, flock'ed by the one processor that writes
+//       job.json         the format's version; written once, last: with it the checkpoint is whole
+//       SHOWN            the witness: the last batch that was handed to the sinks
+//       live/            counts, commit record, batch history (state/count_store.h)
+//       live.new/        only while a checkpoint is being made; never read
+//
+// Nothing inside holds an absolute path: a checkpoint may be copied while stopped, or moved.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/disk.h"
+
+namespace clicktally {
+
+inline constexpr int kCheckpointFormat = 1;
+
+class CheckpointLayout {
+ public:
+  explicit CheckpointLayout(std::string root) : root_(std::move(root)) {
+    while (root_.size() > 1 && root_.back() == '/') root_.pop_back();
+  }
+  const std::string& root() const { return root_; }
+  std::string job_file() const { return root_ + "/" + kJobName; }
+  std::string shown_file() const { return root_ + "/" + kShownName; }
+  std::string live() const { return root_ + "/live"; }
+  std::string live_new() const { return root_ + "/live.new"; }
+
+  static constexpr char kJobName[] = "job.json";
+  static constexpr char kShownName[] = "SHOWN";
+
+ private:
+  std::string root_;
+};
+
+// What a directory is, told by its names alone.
+enum class CheckpointKind {
+  kAbsent,      // no such directory, or nothing in it: a new checkpoint may be made
+  kUnfinished,  // the making of a checkpoint was cut short before job.json
+  kWhole,
+  kForeign,  // not empty, and not ours
+};
+absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayout& layout);
+
+// job.json: {"format":1,"checksum":"<hash64 of the format's name>"}
+std::string job_file_text();
+// kDataLoss for bytes that are no job.json, kFailedPrecondition for another version's.
+absl::Status check_job_file(Disk& disk, const CheckpointLayout& layout);
+
+}  // namespace clicktally

@@ -1,0 +1,71 @@
+#include "checkpoint/verification.h"
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "checkpoint/commit_record_codec.h"
+#include "checkpoint/shown_witness.h"
+
+namespace clicktally {
+namespace {
+
+absl::Status check_progress(const CommitRecord& record) {
+  for (const auto& [id, partition] : record.partitions) {
+    const Offset advanced = partition.next - partition.start;
+    if (partition.counters.records() + partition.counters.gaps == advanced) continue;
+    return absl::DataLossError(fmt::format(
+        "partition {}: {} records and {} gaps were counted, but the offsets advanced by {}", id,
+        partition.counters.records(), partition.counters.gaps, advanced));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status check_digest(const CommitRecord& record, const CountStore& store) {
+  auto sum = store.sum_of_file_digests();
+  if (!sum.ok()) return sum.status();
+  if (*sum == record.digest) return absl::OkStatus();
+  return absl::DataLossError(fmt::format("the files' digests add up to {}, batch {} has {}",
+                                         to_hex(*sum), record.batch, to_hex(record.digest)));
+}
+
+absl::StatusOr<bool> was_shown(Disk& disk, const CheckpointLayout& layout,
+                               const CommitRecord& record) {
+  auto shown = read_shown(disk, layout);
+  if (absl::IsNotFound(shown.status())) {
+    log_warning(
+        "{}: missing; nothing proves that batch {} is the newest that was shown; it is taken "
+        "for not shown yet",
+        layout.shown_file(), record.batch);
+    return false;
+  }
+  if (!shown.ok()) return shown.status();
+  return check_shown(*shown, record);
+}
+
+// A damaged state is reported with the next step, once, here.
+absl::Status damaged(const CheckpointLayout& layout, const absl::Status& status) {
+  if (!absl::IsDataLoss(status) && !absl::IsNotFound(status)) return status;
+  const std::string_view message = message_of(status);
+  if (message.find("restore the checkpoint") != message.npos) return status;
+  return absl::DataLossError(
+      fmt::format("{}: damaged: {}; restore the checkpoint from a backup", layout.root(), message));
+}
+
+}  // namespace
+
+absl::StatusOr<VerifiedState> verify_state(Disk& disk, const CheckpointLayout& layout,
+                                           const CountStore& store) {
+  auto bytes = store.last_record();
+  if (!bytes.ok()) return damaged(layout, bytes.status());
+  auto record = decode_commit_record(*bytes);
+  if (!record.ok()) return damaged(layout, record.status());
+  if (absl::Status s = check_digest(*record, store); !s.ok()) return damaged(layout, s);
+  if (absl::Status s = check_progress(*record); !s.ok()) return damaged(layout, s);
+  auto shown = was_shown(disk, layout, *record);
+  if (!shown.ok()) return damaged(layout, shown.status());
+  return VerifiedState{std::move(*record), *shown};
+}
+
+}  // namespace clicktally

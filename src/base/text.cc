@@ -1,0 +1,120 @@
+#include "base/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+
+namespace clicktally {
+namespace {
+
+constexpr std::int64_t kLongestIntervalMs = 24LL * 24 * 3600 * 1000;
+
+// The length of the valid UTF-8 sequence at the start of `text` (RFC 3629), or 0.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto continues = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
+    return i < text.size() && byte(i) >= low && byte(i) <= high;
+  };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return continues(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;
+    const unsigned high = lead == 0xED ? 0x9F : 0xBF;
+    return continues(1, low, high) && continues(2) ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    const unsigned low = lead == 0xF0 ? 0x90 : 0x80;
+    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;
+    return continues(1, low, high) && continues(2) && continues(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+std::int64_t unit_ms(std::string_view unit) {
+  static constexpr std::array<std::pair<std::string_view, std::int64_t>, 13> kUnits{{
+      {"ms", 1},
+      {"millis", 1},
+      {"millisecond", 1},
+      {"milliseconds", 1},
+      {"s", 1000},
+      {"second", 1000},
+      {"seconds", 1000},
+      {"minute", 60'000},
+      {"minutes", 60'000},
+      {"hour", 3'600'000},
+      {"hours", 3'600'000},
+      {"day", 86'400'000},
+      {"days", 86'400'000},
+  }};
+  for (const auto& [name, length_ms] : kUnits) {
+    if (name == unit) return length_ms;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string escape_controls(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    const auto lead = static_cast<unsigned char>(text[0]);
+    const std::size_t length = utf8_length(text);
+    const bool c1 = length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
+    if (length == 0 || lead < 0x20 || lead == 0x7F || c1) {
+      const std::size_t bad = length == 0 ? 1 : length;
+      for (std::size_t i = 0; i < bad; ++i) {
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
+      }
+      text.remove_prefix(bad);
+    } else {
+      out.append(text.substr(0, length));
+      text.remove_prefix(length);
+    }
+  }
+  return out;
+}
+
+absl::StatusOr<std::int64_t> parse_interval_ms(std::string_view text) {
+  const auto refuse = [&] {
+    return absl::InvalidArgumentError(
+        fmt::format("'{}' is not an interval; write for example \"5 seconds\" or \"100 ms\" "
+                    "(at most 24 days)",
+                    escape_controls(text)));
+  };
+  const std::vector<std::string> words = absl::StrSplit(
+      absl::AsciiStrToLower({text.data(), text.size()}), absl::ByAnyChar(" \t"), absl::SkipEmpty());
+  if (words.empty() || words.size() % 2 != 0) return refuse();
+  std::int64_t total_ms = 0;
+  for (std::size_t i = 0; i < words.size(); i += 2) {
+    std::int64_t count = 0;
+    const std::int64_t unit = unit_ms(words[i + 1]);
+    if (!absl::SimpleAtoi(words[i], &count) || count < 0 || unit == 0) return refuse();
+    if (count > kLongestIntervalMs / unit) return refuse();
+    total_ms += count * unit;
+    if (total_ms > kLongestIntervalMs) return refuse();
+  }
+  return total_ms;
+}
+
+std::string group_thousands(std::int64_t number) {
+  std::string digits = fmt::format("{}", number);
+  const std::size_t first = digits[0] == '-' ? 1 : 0;
+  for (std::size_t at = digits.size(); at > first + 3;) {
+    at -= 3;
+    digits.insert(at, ",");
+  }
+  return digits;
+}
+
+}  // namespace clicktally

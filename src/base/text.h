@@ -1,0 +1,28 @@
+// Small text helpers that more than one room needs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace clicktally {
+
+// Control characters (C0, DEL) and bytes that are not part of valid UTF-8 become \xNN, so that the
+// result can be shown on any terminal. C1 controls (U+0080-U+009F) are escaped too.
+std::string escape_controls(std::string_view text);
+
+// The words of an error. Borrowed from `status`.
+inline std::string_view message_of(const absl::Status& status) {
+  return {status.message().data(), status.message().size()};
+}
+
+// "5 seconds", "100 ms", "1 minute 30 seconds": Spark's interval words, from 0 up to 24 days.
+absl::StatusOr<std::int64_t> parse_interval_ms(std::string_view text);
+
+// 1234567 -> "1,234,567".
+std::string group_thousands(std::int64_t number);
+
+}  // namespace clicktally

@@ -1,0 +1,101 @@
+// What one commit says beside the counts: which batch, and how far each partition was read. It is
+// written in the same atomic write as the counts it belongs to, so that neither exists without the
+// other (I1, I3). Its bytes are drawn in checkpoint/commit_record_codec.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/decoded.h"
+#include "model/digest.h"
+#include "model/record.h"
+
+namespace clicktally {
+
+// Batch ids are 0, 1, 2, ... without holes; kNoBatch is a new checkpoint's, before its first.
+using BatchId = std::int64_t;
+inline constexpr BatchId kNoBatch = -1;
+
+// Each counted where it happens; none is a remainder of the others (I7).
+struct PartitionCounters {
+  std::int64_t clicks = 0;
+  std::int64_t other_events = 0;
+  std::array<std::int64_t, kRejectionCauses> rejections{};
+  std::int64_t gaps = 0;
+  std::int64_t repeated = 0;
+
+  std::int64_t rejected() const {
+    std::int64_t sum = 0;
+    for (const std::int64_t count : rejections) sum += count;
+    return sum;
+  }
+  std::int64_t records() const { return clicks + other_events + rejected(); }
+  PartitionCounters& operator+=(const PartitionCounters& more) {
+    clicks += more.clicks;
+    other_events += more.other_events;
+    for (std::size_t i = 0; i < kRejectionCauses; ++i) rejections[i] += more.rejections[i];
+    gaps += more.gaps;
+    repeated += more.repeated;
+    return *this;
+  }
+  friend bool operator==(const PartitionCounters&, const PartitionCounters&) = default;
+};
+
+// The last record counted of a partition: what a topic that was deleted and made anew cannot have.
+struct RecordFingerprint {
+  Offset offset = -1;
+  std::int64_t timestamp_ms = 0;
+  std::uint64_t hash = 0;  // hash64 of the value; of no bytes for a tombstone
+  friend bool operator==(const RecordFingerprint&, const RecordFingerprint&) = default;
+};
+
+struct PartitionRecord {
+  Offset start = 0;  // the first offset that was ever to be read; pinned before the first record
+  Offset next = 0;   // the first offset that is not counted yet
+  std::optional<RecordFingerprint> last;
+  PartitionCounters counters;  // since the start
+  friend bool operator==(const PartitionRecord&, const PartitionRecord&) = default;
+};
+
+// What the counts are counts of. A checkpoint belongs to one job for ever.
+struct JobFingerprint {
+  std::string cluster_id;
+  std::string topic;
+  std::string filter = "action == \"click\"";
+  std::string key = "user_id";
+  friend bool operator==(const JobFingerprint&, const JobFingerprint&) = default;
+};
+
+// A change that an operator made to the state, for the audit trail.
+struct Adjustment {
+  std::int64_t time_ms = 0;
+  std::string command;
+  friend bool operator==(const Adjustment&, const Adjustment&) = default;
+};
+
+struct CommitRecord {
+  std::int64_t epoch = 0;
+  BatchId batch = kNoBatch;
+  std::int64_t time_ms = 0;  // wall clock at the batch, since the Unix epoch
+  JobFingerprint job;
+  std::map<PartitionId, PartitionRecord> partitions;
+  Digest digest = 0;
+  std::vector<Adjustment> adjustments;
+
+  // Sums over the partitions. Clicks are also the sum of all counts (I4).
+  PartitionCounters totals() const {
+    PartitionCounters sum;
+    for (const auto& [id, partition] : partitions) sum += partition.counters;
+    return sum;
+  }
+  friend bool operator==(const CommitRecord&, const CommitRecord&) = default;
+};
+
+// "{"0":12,"1":7}": the next offsets in the JSON form that Spark uses for one topic.
+std::string offsets_json(const CommitRecord& record);
+
+}  // namespace clicktally

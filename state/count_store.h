@@ -1,0 +1,113 @@
+// The per-user counts, on disk: a RocksDB database that this room alone knows to be one.
+//
+// Invariants kept here
+//   I3  a commit is all there or not there: counts, record and history travel in one atomic write.
+//   I4  the sum of the digests of the files and of the log's part equals the digest of the counts.
+//
+// Keys, one column family:
+//
+//   'b' BE16(slot)      the commit record of a past batch; slot = batch mod kHistorySlots, so the
+//                       history is bounded without ever deleting
+//   'm' "commit"        the commit record of the last batch
+//   'u' ...             a user's count (model/state_key.h), merged, never read before it is
+//   written,
+//                       never deleted
+//
+// A count's value is 16 bytes: LE64 clicks, LE64 batch. Merging adds the clicks and keeps the
+// greater batch, the last one that changed the user. A value of any other size is refused: among
+// them what RocksDB's own `ldb` leaves behind, which joins operands with ':'. Never open a state
+// read-write with `ldb`.
+//
+// Two ways to commit, both one atomic synced step. Few users: one write through the write-ahead
+// log. Many: a sorted table file with all of the commit in it, built aside and ingested; its
+// MANIFEST record is the commit point. RocksDB does not slow ingestion down, so the store does: at
+// `most_level0_files` a commit waits for compaction.
+//
+// Threads: one thread commits; views may be made by that thread and used by any one other.
+// Errors: kDataLoss is proof of damage (a checksum, a missing file, a digest). What the disk
+// refuses (ENOSPC, EIO, EACCES, ...) comes back as the Disk said it, never as damage. After a
+// failed commit the store refuses every further one: reopen it (design: stop and recover).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/disk.h"
+#include "model/commit_record.h"
+#include "model/digest.h"
+#include "model/user_key.h"
+
+namespace clicktally {
+
+inline constexpr std::uint16_t kHistorySlots = 1024;
+
+struct CountStoreOptions {
+  // Commits that change more users than this are ingested as one sorted file; others are logged.
+  // Measured: the two cost the same near 1,000 users.
+  std::size_t ingest_above_users = 1000;
+  int most_level0_files = 16;
+  std::size_t block_cache_bytes = 32 << 20;
+  std::size_t memtable_bytes = 8 << 20;
+  int background_threads = 2;
+};
+
+struct UserCount {
+  UserKey user = kNullUser;
+  std::int64_t clicks = 0;
+  BatchId last_batch = 0;  // the last batch that changed it
+};
+
+// The state as of one commit, whatever is committed after it.
+class CountView {
+ public:
+  virtual ~CountView() = default;
+  // Users in [from, to], in order, until `visit` answers false.
+  virtual absl::Status scan(UserKey from, UserKey to,
+                            const std::function<bool(const UserCount&)>& visit) const = 0;
+  virtual absl::StatusOr<std::optional<UserCount>> get(UserKey user) const = 0;
+};
+
+class CountStore {
+ public:
+  virtual ~CountStore() = default;
+
+  // Atomic and durable when it returns OK. `changed` is sorted and unique; `batch` marks the
+  // changed users and names the history slot (none for kNoBatch); `record` is kept as it is.
+  virtual absl::Status commit(std::span<const UserClicks> changed, BatchId batch,
+                              std::string_view record) = 0;
+
+  // The last record committed; kNotFound in a store that has none.
+  virtual absl::StatusOr<std::string> last_record() const = 0;
+  // The record of a past batch, if its slot still holds one (perhaps a later batch's).
+  virtual absl::StatusOr<std::optional<std::string>> history(BatchId batch) const = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<CountView>> view() const = 0;
+
+  // What the table files say of themselves, plus the part that is in the log only. Costs O(files).
+  virtual absl::StatusOr<Digest> sum_of_file_digests() const = 0;
+};
+
+enum class OpenMode {
+  kCreate,     // the directory must not hold a store
+  kReadWrite,  // the one writer; the caller holds the lock
+  // Never writes a byte, whatever the state of the directory; commit() is refused.
+  kReadOnly,
+};
+
+// How whoever stands on a state opens one; a test can hand in another.
+using StoreOpener = std::function<absl::StatusOr<std::unique_ptr<CountStore>>(
+    Disk& disk, const std::string& path, OpenMode mode)>;
+
+// Borrows `disk`.
+absl::StatusOr<std::unique_ptr<CountStore>> open_count_store(Disk& disk, const std::string& path,
+                                                             OpenMode mode,
+                                                             const CountStoreOptions& options);
+
+}  // namespace clicktally

@@ -1,0 +1,318 @@
+#include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/sst_file_writer.h>
+
+#include <array>
+#include <condition_variable>
+#include <mutex>
+
+#include "model/state_key.h"
+#include "state/count_store.h"
+#include "state/count_value.h"
+#include "state/rocks_parts.h"
+
+namespace clicktally {
+namespace {
+
+using rocksdb::Slice;
+
+constexpr std::string_view kCommitKey = "mcommit";
+constexpr std::string_view kStagedSuffix = ".staged";
+
+Slice slice_of(std::string_view bytes) {
+  return {bytes.data(), bytes.size()};
+}
+std::string_view view_of(const Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+std::string history_key(BatchId batch) {
+  const auto slot = static_cast<std::uint16_t>(batch % kHistorySlots);
+  return {'b', static_cast<char>(slot >> 8), static_cast<char>(slot & 0xFF)};
+}
+
+// Wakes a commit that waits for compaction, and keeps the first error of background work.
+class CompactionWatch final : public rocksdb::EventListener {
+ public:
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    const std::lock_guard lock(mutex_);
+    if (error_.ok()) error_ = *status;
+    changed_.notify_all();
+  }
+  template <typename Condition>
+  rocksdb::Status wait_until(Condition condition) {
+    std::unique_lock lock(mutex_);
+    while (error_.ok()) {
+      lock.unlock();  // the condition asks RocksDB, which may be calling us
+      const bool met = condition();
+      lock.lock();
+      if (met) break;
+      changed_.wait_for(lock, std::chrono::milliseconds(20));
+    }
+    return error_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  rocksdb::Status error_;
+};
+
+class RocksView final : public CountView {
+ public:
+  RocksView(rocksdb::DB& db, std::function<absl::Status(const rocksdb::Status&)> status)
+      : db_(db), snapshot_(db.GetSnapshot()), status_(std::move(status)) {}
+  ~RocksView() override { db_.ReleaseSnapshot(snapshot_); }
+
+  absl::Status scan(UserKey from, UserKey to,
+                    const std::function<bool(const UserCount&)>& visit) const override {
+    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(read_options()));
+    const StateKey first(from);
+    for (rows->Seek(slice_of(first.bytes())); rows->Valid(); rows->Next()) {
+      if (rows->key()[0] != kUserPrefix) break;
+      const auto user = StateKey::parse(view_of(rows->key()));
+      const auto count = CountValue::parse(view_of(rows->value()));
+      if (!user || !count) return absl::DataLossError("the state holds a row that is no count");
+      if (*user > to || !visit({*user, count->clicks, count->last_batch})) break;
+    }
+    return status_(rows->status());
+  }
+
+  absl::StatusOr<std::optional<UserCount>> get(UserKey user) const override {
+    const StateKey key(user);
+    std::string value;
+    const rocksdb::Status found = db_.Get(read_options(), slice_of(key.bytes()), &value);
+    if (found.IsNotFound()) return std::nullopt;
+    if (!found.ok()) return status_(found);
+    const auto count = CountValue::parse(value);
+    if (!count) return absl::DataLossError("the state holds a row that is no count");
+    return UserCount{user, count->clicks, count->last_batch};
+  }
+
+ private:
+  rocksdb::ReadOptions read_options() const {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot_;
+    return options;
+  }
+
+  rocksdb::DB& db_;
+  const rocksdb::Snapshot* snapshot_;
+  std::function<absl::Status(const rocksdb::Status&)> status_;
+};
+
+class RocksCountStore final : public CountStore {
+ public:
+  RocksCountStore(Disk& disk, std::string path, OpenMode mode, const CountStoreOptions& options)
+      : path_(std::move(path)),
+        mode_(mode),
+        options_(options),
+        read_only_disk_(mode == OpenMode::kReadOnly ? make_read_only_disk(disk) : nullptr),
+        disk_(read_only_disk_ ? *read_only_disk_ : disk),
+        file_system_(std::make_shared<RocksFileSystem>(disk_)),
+        env_(rocksdb::NewCompositeEnv(file_system_)),
+        watch_(std::make_shared<CompactionWatch>()),
+        rocks_(rocks_options(options, env_.get())) {
+    rocks_.listeners = {watch_};
+  }
+
+  absl::Status open();
+
+  absl::Status commit(std::span<const UserClicks> changed, BatchId batch,
+                      std::string_view record) override;
+  absl::StatusOr<std::string> last_record() const override { return value_of(kCommitKey); }
+  absl::StatusOr<std::optional<std::string>> history(BatchId batch) const override;
+  absl::StatusOr<std::unique_ptr<CountView>> view() const override {
+    return std::make_unique<RocksView>(
+        *db_, [this](const rocksdb::Status& status) { return status_of(status); });
+  }
+  absl::StatusOr<Digest> sum_of_file_digests() const override;
+
+ private:
+  absl::Status status_of(const rocksdb::Status& status) const;
+  absl::StatusOr<std::string> value_of(std::string_view key) const;
+  absl::StatusOr<Digest> digest_of_log_part() const;
+  absl::Status sweep_staged_files();
+  rocksdb::Status wait_for_level0();
+  rocksdb::Status log(std::span<const UserClicks> changed, BatchId batch, std::string_view record);
+  rocksdb::Status ingest(std::span<const UserClicks> changed, BatchId batch,
+                         std::string_view record);
+
+  const std::string path_;
+  const OpenMode mode_;
+  const CountStoreOptions options_;
+  const std::unique_ptr<Disk> read_only_disk_;
+  Disk& disk_;
+  const std::shared_ptr<RocksFileSystem> file_system_;
+  const std::unique_ptr<rocksdb::Env> env_;
+  const std::shared_ptr<CompactionWatch> watch_;
+  rocksdb::Options rocks_;
+  std::unique_ptr<rocksdb::DB> db_;
+  absl::Status failed_;  // of the commit that failed
+};
+
+// The disk's own word goes before RocksDB's: it rewords a refused read of a file into corruption.
+absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
+  if (status.ok()) return absl::OkStatus();
+  if (absl::Status disk = file_system_->first_disk_error(); !disk.ok()) return disk;
+  const std::string message = fmt::format("{}: {}", path_, status.ToString());
+  const bool missing = status.IsPathNotFound() || status.IsNotFound();
+  if (status.IsCorruption() || missing || status.IsInvalidArgument() || status.IsNotSupported()) {
+    return absl::DataLossError(message);
+  }
+  return status.IsIOError() ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
+}
+
+absl::Status RocksCountStore::open() {
+  rocksdb::DB* db = nullptr;
+  rocksdb::Status opened;
+  if (mode_ == OpenMode::kReadOnly) {
+    opened = rocksdb::DB::OpenForReadOnly(rocks_, path_, &db, /*error_if_wal_file_exists=*/false);
+  } else {
+    if (absl::Status status = sweep_staged_files(); !status.ok()) return status;
+    rocks_.create_if_missing = mode_ == OpenMode::kCreate;
+    rocks_.error_if_exists = mode_ == OpenMode::kCreate;
+    opened = rocksdb::DB::Open(rocks_, path_, &db);
+  }
+  db_.reset(db);
+  return status_of(opened);
+}
+
+// A crash between building a sorted file and ingesting it leaves the file; nobody refers to it.
+absl::Status RocksCountStore::sweep_staged_files() {
+  auto names = disk_.list(path_);
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!name.ends_with(kStagedSuffix)) continue;
+    if (absl::Status status = disk_.remove(path_ + "/" + name); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RocksCountStore::commit(std::span<const UserClicks> changed, BatchId batch,
+                                     std::string_view record) {
+  if (mode_ == OpenMode::kReadOnly) return absl::InternalError("commit to a read-only state");
+  if (!failed_.ok()) return failed_;
+  const bool large = changed.size() > options_.ingest_above_users;
+  rocksdb::Status done = wait_for_level0();
+  if (done.ok()) done = large ? ingest(changed, batch, record) : log(changed, batch, record);
+  failed_ = status_of(done);
+  return failed_;
+}
+
+rocksdb::Status RocksCountStore::wait_for_level0() {
+  return watch_->wait_until([this] {
+    std::uint64_t files = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files);
+    return files < static_cast<std::uint64_t>(options_.most_level0_files);
+  });
+}
+
+rocksdb::Status RocksCountStore::log(std::span<const UserClicks> changed, BatchId batch,
+                                     std::string_view record) {
+  rocksdb::WriteBatch writes;
+  rocksdb::Status status;
+  if (batch != kNoBatch) status = writes.Put(history_key(batch), slice_of(record));
+  if (status.ok()) status = writes.Put(slice_of(kCommitKey), slice_of(record));
+  std::array<char, CountValue::kSize> value{};
+  for (const UserClicks& row : changed) {
+    if (!status.ok()) return status;
+    CountValue{row.clicks, batch}.write_to(value.data());
+    const StateKey key(row.user);
+    status = writes.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
+  }
+  if (!status.ok()) return status;
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  return db_->Write(synced, &writes);
+}
+
+rocksdb::Status RocksCountStore::ingest(std::span<const UserClicks> changed, BatchId batch,
+                                        std::string_view record) {
+  const std::string staged = fmt::format("{}/{}{}", path_, batch, kStagedSuffix);
+  rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), rocks_);
+  rocksdb::Status status = writer.Open(staged);
+  if (status.ok()) status = writer.Put(history_key(batch), slice_of(record));
+  if (status.ok()) status = writer.Put(slice_of(kCommitKey), slice_of(record));
+  std::array<char, CountValue::kSize> value{};
+  for (const UserClicks& row : changed) {
+    if (!status.ok()) return status;
+    CountValue{row.clicks, batch}.write_to(value.data());
+    const StateKey key(row.user);
+    status = writer.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
+  }
+  if (status.ok()) status = writer.Finish();
+  if (!status.ok()) return status;
+  rocksdb::IngestExternalFileOptions options;
+  options.move_files = true;
+  options.failed_move_fall_back_to_copy = false;
+  options.write_global_seqno = false;  // the file stays as it was synced
+  return db_->IngestExternalFile({staged}, options);
+}
+
+absl::StatusOr<std::string> RocksCountStore::value_of(std::string_view key) const {
+  std::string value;
+  const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), slice_of(key), &value);
+  if (status.IsNotFound()) return absl::NotFoundError(path_ + ": holds no commit record");
+  if (!status.ok()) return status_of(status);
+  return value;
+}
+
+absl::StatusOr<std::optional<std::string>> RocksCountStore::history(BatchId batch) const {
+  auto value = value_of(history_key(batch));
+  if (absl::IsNotFound(value.status())) return std::nullopt;
+  if (!value.ok()) return value.status();
+  return std::move(*value);
+}
+
+absl::StatusOr<Digest> RocksCountStore::sum_of_file_digests() const {
+  rocksdb::TablePropertiesCollection files;
+  if (absl::Status status = status_of(db_->GetPropertiesOfAllTables(&files)); !status.ok()) {
+    return status;
+  }
+  auto sum = digest_of_log_part();
+  if (!sum.ok()) return sum;
+  for (const auto& [name, properties] : files) {
+    const auto digest = digest_property(*properties);
+    if (!digest) return absl::DataLossError(name + ": carries no digest of its entries");
+    *sum += *digest;
+  }
+  return sum;
+}
+
+// An iterator over the memtable alone sees exactly what the log holds and no file does yet.
+absl::StatusOr<Digest> RocksCountStore::digest_of_log_part() const {
+  rocksdb::ReadOptions options;
+  options.read_tier = rocksdb::kMemtableTier;
+  const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(options));
+  Digest sum = 0;
+  const char first[] = {kUserPrefix};
+  for (rows->Seek(Slice(first, 1)); rows->Valid() && rows->key()[0] == kUserPrefix; rows->Next()) {
+    const auto user = StateKey::parse(view_of(rows->key()));
+    const auto count = CountValue::parse(view_of(rows->value()));
+    if (!user || !count)
+      return absl::DataLossError(path_ + ": the log holds a row that is no count");
+    sum += digest_of(*user, count->clicks);
+  }
+  if (absl::Status status = status_of(rows->status()); !status.ok()) return status;
+  return sum;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CountStore>> open_count_store(Disk& disk, const std::string& path,
+                                                             OpenMode mode,
+                                                             const CountStoreOptions& options) {
+  auto store = std::make_unique<RocksCountStore>(disk, path, mode, options);
+  if (absl::Status status = store->open(); !status.ok()) return status;
+  return store;
+}
+
+}  // namespace clicktally

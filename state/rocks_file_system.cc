@@ -1,0 +1,257 @@
+#include "state/rocks_file_system.h"
+
+namespace clicktally {
+namespace {
+
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+using Debug = rocksdb::IODebugContext;
+
+std::string_view view_of(const Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+class RandomAdapter final : public rocksdb::FSRandomAccessFile {
+ public:
+  RandomAdapter(RocksFileSystem& system, std::unique_ptr<RandomFile> file)
+      : system_(system), file_(std::move(file)) {}
+
+  IOStatus Read(std::uint64_t offset, std::size_t length, const IOOptions& /*options*/,
+                Slice* result, char* scratch, Debug* /*debug*/) const override {
+    auto got = file_->read_at(offset, length, scratch);
+    *result = Slice(scratch, got.ok() ? *got : 0);
+    return system_.io_status(got.status());
+  }
+
+ private:
+  RocksFileSystem& system_;
+  std::unique_ptr<RandomFile> file_;
+};
+
+class SequentialAdapter final : public rocksdb::FSSequentialFile {
+ public:
+  SequentialAdapter(RocksFileSystem& system, std::unique_ptr<RandomFile> file)
+      : system_(system), file_(std::move(file)) {}
+
+  IOStatus Read(std::size_t length, const IOOptions& /*options*/, Slice* result, char* scratch,
+                Debug* /*debug*/) override {
+    auto got = file_->read_at(position_, length, scratch);
+    *result = Slice(scratch, got.ok() ? *got : 0);
+    position_ += result->size();
+    return system_.io_status(got.status());
+  }
+  IOStatus Skip(std::uint64_t length) override {
+    position_ += length;
+    return IOStatus::OK();
+  }
+
+ private:
+  RocksFileSystem& system_;
+  std::unique_ptr<RandomFile> file_;
+  std::uint64_t position_ = 0;
+};
+
+class WritableAdapter final : public rocksdb::FSWritableFile {
+ public:
+  WritableAdapter(RocksFileSystem& system, std::unique_ptr<AppendFile> file, std::uint64_t size)
+      : system_(system), file_(std::move(file)), size_(size) {}
+
+  using FSWritableFile::Append;
+  IOStatus Append(const Slice& data, const IOOptions& /*options*/, Debug* /*debug*/) override {
+    const absl::Status status = file_->append(view_of(data));
+    if (status.ok()) size_ += data.size();
+    return system_.io_status(status);
+  }
+  IOStatus Append(const Slice& data, const IOOptions& options,
+                  const rocksdb::DataVerificationInfo& /*info*/, Debug* debug) override {
+    return Append(data, options, debug);
+  }
+  IOStatus Truncate(std::uint64_t size, const IOOptions& /*options*/, Debug* /*debug*/) override {
+    const absl::Status status = file_->truncate(size);
+    if (status.ok()) size_ = size;
+    return system_.io_status(status);
+  }
+  IOStatus Flush(const IOOptions& /*options*/, Debug* /*debug*/) override { return IOStatus::OK(); }
+  IOStatus Sync(const IOOptions& /*options*/, Debug* /*debug*/) override {
+    return system_.io_status(file_->sync());
+  }
+  IOStatus Close(const IOOptions& /*options*/, Debug* /*debug*/) override {
+    return system_.io_status(file_->close());
+  }
+  std::uint64_t GetFileSize(const IOOptions& /*options*/, Debug* /*debug*/) override {
+    return size_;
+  }
+
+ private:
+  RocksFileSystem& system_;
+  std::unique_ptr<AppendFile> file_;
+  std::uint64_t size_;
+};
+
+class DirectoryAdapter final : public rocksdb::FSDirectory {
+ public:
+  DirectoryAdapter(RocksFileSystem& system, Disk& disk, std::string path)
+      : system_(system), disk_(disk), path_(std::move(path)) {}
+
+  IOStatus Fsync(const IOOptions& /*options*/, Debug* /*debug*/) override {
+    return system_.io_status(disk_.sync_dir(path_));
+  }
+  IOStatus Close(const IOOptions& /*options*/, Debug* /*debug*/) override { return IOStatus::OK(); }
+
+ private:
+  RocksFileSystem& system_;
+  Disk& disk_;
+  std::string path_;
+};
+
+// RocksDB's own lock guards nothing here: the checkpoint directory's flock is the one lock.
+class NoLock final : public rocksdb::FileLock {};
+
+}  // namespace
+
+absl::Status RocksFileSystem::first_disk_error() const {
+  const std::lock_guard lock(mutex_);
+  return first_disk_error_;
+}
+
+IOStatus RocksFileSystem::io_status(const absl::Status& status) {
+  if (status.ok()) return IOStatus::OK();
+  const std::string message(status.message());
+  if (absl::IsNotFound(status)) return IOStatus::PathNotFound(message);
+  if (!absl::IsAlreadyExists(status) && !absl::IsUnimplemented(status)) {
+    const std::lock_guard lock(mutex_);
+    if (first_disk_error_.ok()) first_disk_error_ = status;
+  }
+  return IOStatus::IOError(message);
+}
+
+IOStatus RocksFileSystem::NewSequentialFile(const std::string& path, const Files&,
+                                            std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                                            Debug*) {
+  auto file = disk_.open_random(path);
+  if (file.ok()) *result = std::make_unique<SequentialAdapter>(*this, std::move(*file));
+  return io_status(file.status());
+}
+
+IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Files&,
+                                              std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                              Debug*) {
+  auto file = disk_.open_random(path);
+  if (file.ok()) *result = std::make_unique<RandomAdapter>(*this, std::move(*file));
+  return io_status(file.status());
+}
+
+IOStatus RocksFileSystem::NewWritableFile(const std::string& path, const Files&,
+                                          std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                          Debug*) {
+  auto file = disk_.open_append(path, Disk::Create::kTruncate);
+  if (file.ok()) *result = std::make_unique<WritableAdapter>(*this, std::move(*file), 0);
+  return io_status(file.status());
+}
+
+IOStatus RocksFileSystem::ReopenWritableFile(const std::string& path, const Files&,
+                                             std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                             Debug*) {
+  auto file = disk_.open_append(path, Disk::Create::kKeep);
+  if (!file.ok()) return io_status(file.status());
+  auto info = disk_.stat(path);
+  if (!info.ok()) return io_status(info.status());
+  *result = std::make_unique<WritableAdapter>(*this, std::move(*file), info->size_bytes);
+  return IOStatus::OK();
+}
+
+IOStatus RocksFileSystem::NewDirectory(const std::string& path, const Io&,
+                                       std::unique_ptr<rocksdb::FSDirectory>* result, Debug*) {
+  *result = std::make_unique<DirectoryAdapter>(*this, disk_, path);
+  return IOStatus::OK();
+}
+
+IOStatus RocksFileSystem::FileExists(const std::string& path, const Io&, Debug*) {
+  const absl::Status status = disk_.stat(path).status();
+  return absl::IsNotFound(status) ? IOStatus::NotFound() : io_status(status);
+}
+
+IOStatus RocksFileSystem::GetChildren(const std::string& path, const Io&,
+                                      std::vector<std::string>* result, Debug*) {
+  auto names = disk_.list(path);
+  if (names.ok()) *result = std::move(*names);
+  return absl::IsNotFound(names.status()) ? IOStatus::NotFound() : io_status(names.status());
+}
+
+IOStatus RocksFileSystem::DeleteFile(const std::string& path, const Io&, Debug*) {
+  return io_status(disk_.remove(path));
+}
+
+IOStatus RocksFileSystem::CreateDir(const std::string& path, const Io&, Debug*) {
+  return io_status(disk_.create_dir(path));
+}
+
+IOStatus RocksFileSystem::CreateDirIfMissing(const std::string& path, const Io&, Debug*) {
+  auto info = disk_.stat(path);
+  if (info.ok() && info->is_directory) return IOStatus::OK();
+  return io_status(disk_.create_dir(path));
+}
+
+IOStatus RocksFileSystem::DeleteDir(const std::string& path, const Io&, Debug*) {
+  return io_status(disk_.remove_dir(path));
+}
+
+IOStatus RocksFileSystem::GetFileSize(const std::string& path, const Io&, std::uint64_t* size,
+                                      Debug*) {
+  auto info = disk_.stat(path);
+  if (info.ok()) *size = info->size_bytes;
+  return io_status(info.status());
+}
+
+IOStatus RocksFileSystem::GetFileModificationTime(const std::string& path, const Io&,
+                                                  std::uint64_t* time_s, Debug*) {
+  auto info = disk_.stat(path);
+  if (info.ok()) *time_s = static_cast<std::uint64_t>(info->modified_s);
+  return io_status(info.status());
+}
+
+IOStatus RocksFileSystem::RenameFile(const std::string& from, const std::string& to, const Io&,
+                                     Debug*) {
+  return io_status(disk_.rename(from, to));
+}
+
+IOStatus RocksFileSystem::LinkFile(const std::string& from, const std::string& to, const Io&,
+                                   Debug*) {
+  return io_status(disk_.link(from, to));
+}
+
+IOStatus RocksFileSystem::LockFile(const std::string&, const Io&, rocksdb::FileLock** lock,
+                                   Debug*) {
+  *lock = new NoLock;  // freed by UnlockFile, as RocksDB's interface has it
+  return IOStatus::OK();
+}
+
+IOStatus RocksFileSystem::UnlockFile(rocksdb::FileLock* lock, const Io&, Debug*) {
+  delete lock;
+  return IOStatus::OK();
+}
+
+IOStatus RocksFileSystem::GetTestDirectory(const Io&, std::string*, Debug*) {
+  return IOStatus::NotSupported();
+}
+
+IOStatus RocksFileSystem::NewLogger(const std::string&, const Io&,
+                                    std::shared_ptr<rocksdb::Logger>*, Debug*) {
+  return IOStatus::NotSupported();  // RocksDB's log goes where ours goes
+}
+
+IOStatus RocksFileSystem::GetAbsolutePath(const std::string& path, const Io&, std::string* result,
+                                          Debug*) {
+  *result = path;  // only shown to people; the checkpoint can be moved
+  return IOStatus::OK();
+}
+
+IOStatus RocksFileSystem::IsDirectory(const std::string& path, const Io&, bool* is_directory,
+                                      Debug*) {
+  auto info = disk_.stat(path);
+  if (info.ok()) *is_directory = info->is_directory;
+  return io_status(info.status());
+}
+
+}  // namespace clicktally

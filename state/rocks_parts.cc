@@ -1,0 +1,145 @@
+#include "state/rocks_parts.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/table.h>
+#include <rocksdb/table_properties.h>
+
+#include <cstdarg>
+#include <cstdio>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "model/state_key.h"
+#include "state/count_value.h"
+
+namespace clicktally {
+namespace {
+
+using rocksdb::Slice;
+
+std::string_view view_of(const Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+class CountMerge final : public rocksdb::AssociativeMergeOperator {
+ public:
+  const char* Name() const override { return "clicktally.count.1"; }
+
+  bool Merge(const Slice& /*key*/, const Slice* existing, const Slice& operand, std::string* merged,
+             rocksdb::Logger* /*logger*/) const override {
+    auto sum = CountValue::parse(view_of(operand));
+    if (!sum) return false;
+    if (existing != nullptr) {
+      const auto base = CountValue::parse(view_of(*existing));
+      if (!base) return false;
+      sum->merge(*base);
+    }
+    merged->resize(CountValue::kSize);
+    sum->write_to(merged->data());
+    return true;
+  }
+};
+
+// Sums what a file holds while it is written. Counts are only ever added to, so flushes, ingestion
+// and compaction keep the sum over all files (I4). A deletion of a count would not; it marks the
+// file.
+class DigestCollector final : public rocksdb::TablePropertiesCollector {
+ public:
+  const char* Name() const override { return "clicktally.digest"; }
+
+  rocksdb::Status AddUserKey(const Slice& key, const Slice& value, rocksdb::EntryType type,
+                             rocksdb::SequenceNumber /*sequence*/,
+                             std::uint64_t /*file_size*/) override {
+    if (key.size() == 0 || key[0] != kUserPrefix) return rocksdb::Status::OK();
+    const auto user = StateKey::parse(view_of(key));
+    const auto count = CountValue::parse(view_of(value));
+    const bool adds = type == rocksdb::kEntryPut || type == rocksdb::kEntryMerge;
+    if (!adds || !user || !count) {
+      wrong_ = true;
+    } else {
+      sum_ += digest_of(*user, count->clicks);
+    }
+    return rocksdb::Status::OK();
+  }
+  rocksdb::Status Finish(rocksdb::UserCollectedProperties* properties) override {
+    (*properties)[kDigestProperty] = wrong_ ? "wrong" : to_hex(sum_);
+    return rocksdb::Status::OK();
+  }
+  rocksdb::UserCollectedProperties GetReadableProperties() const override {
+    return {{kDigestProperty, wrong_ ? "wrong" : to_hex(sum_)}};
+  }
+
+ private:
+  Digest sum_ = 0;
+  bool wrong_ = false;
+};
+
+class DigestCollectorFactory final : public rocksdb::TablePropertiesCollectorFactory {
+ public:
+  const char* Name() const override { return "clicktally.digest"; }
+  rocksdb::TablePropertiesCollector* CreateTablePropertiesCollector(
+      rocksdb::TablePropertiesCollectorFactory::Context /*context*/) override {
+    return new DigestCollector;  // owned by the caller, as RocksDB's interface has it
+  }
+};
+
+// RocksDB's warnings go to our log; its own LOG files would grow beside the state.
+class LogAdapter final : public rocksdb::Logger {
+ public:
+  LogAdapter() : Logger(rocksdb::WARN_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char line[512];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    log_debug("rocksdb: {}", line);
+  }
+};
+
+}  // namespace
+
+rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* env) {
+  rocksdb::Options rocks;
+  rocks.env = env;
+  rocks.info_log = std::make_shared<LogAdapter>();
+  rocks.merge_operator = std::make_shared<CountMerge>();
+  rocks.table_properties_collector_factories = {std::make_shared<DigestCollectorFactory>()};
+  rocks.compression = rocksdb::kLZ4Compression;
+
+  // A torn last record is a commit that never was acknowledged; anything else wrong in the log is
+  // damage. The default mode would open at an older commit without a word.
+  rocks.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  rocks.track_and_verify_wals_in_manifest = false;  // false alarms on 7.8.3
+  rocks.avoid_flush_during_shutdown = true;         // the log is synced already
+  rocks.max_manifest_file_size = 4 << 20;
+  rocks.skip_stats_update_on_db_open = true;
+  rocks.stats_dump_period_sec = 0;
+  rocks.stats_persist_period_sec = 0;
+
+  rocks.write_buffer_size = options.memtable_bytes;
+  rocks.max_background_jobs = options.background_threads;
+  rocks.max_open_files = -1;  // readers stay open: no open() on the way of a trigger
+  rocks.level_compaction_dynamic_level_bytes = true;
+  // The store bounds level 0 itself and before RocksDB would stall a write in the middle of a
+  // commit.
+  rocks.level0_slowdown_writes_trigger = 4 * options.most_level0_files;
+  rocks.level0_stop_writes_trigger = 8 * options.most_level0_files;
+
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  table.block_size = 16 << 10;
+  table.format_version = 5;
+  table.checksum = rocksdb::kXXH3;
+  rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return rocks;
+}
+
+std::optional<Digest> digest_property(const rocksdb::TableProperties& properties) {
+  const auto found = properties.user_collected_properties.find(kDigestProperty);
+  Digest digest = 0;
+  if (found == properties.user_collected_properties.end() || !from_hex(found->second, &digest)) {
+    return std::nullopt;
+  }
+  return digest;
+}
+
+}  // namespace clicktally

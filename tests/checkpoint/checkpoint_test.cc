@@ -1,0 +1,304 @@
+// Checks I3, I4, I5, I6 and I8 of checkpoint.h on a real disk with a real state.
+#include "checkpoint/checkpoint.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "checkpoint/checkpoint_reader.h"
+#include "checkpoint/shown_witness.h"
+#include "tests/support/temp_dir.h"
+
+namespace clicktally {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::StatusOr<std::unique_ptr<CountStore>> open_state(Disk& disk, const std::string& path,
+                                                       OpenMode mode) {
+  return open_count_store(disk, path, mode, CountStoreOptions{});
+}
+
+class CheckpointTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<Checkpoint>> open(bool must_exist = false) {
+    return Checkpoint::open(*disk_, path_, {.must_exist = must_exist, .open_state = open_state});
+  }
+  static CommitRecord start_record() {
+    CommitRecord record;
+    record.job = {.cluster_id = "cluster", .topic = "topic"};
+    record.partitions[0] = {.start = 10, .next = 10, .last = {}, .counters = {}};
+    return record;
+  }
+  // The batch after `last`: `clicks` clicks of user 7.
+  static CommitRecord next_of(const CommitRecord& last, std::int64_t clicks) {
+    CommitRecord next = last;
+    ++next.batch;
+    next.time_ms = 1000 + next.batch;
+    next.partitions[0].next += clicks;
+    next.partitions[0].counters.clicks += clicks;
+    next.digest += digest_of(7, clicks);
+    return next;
+  }
+  // A checkpoint with three batches, the last of them shown.
+  void make_three_batches() {
+    auto checkpoint = open();
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    ASSERT_TRUE((*checkpoint)->is_new());
+    ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
+    for (int i = 1; i <= 3; ++i) {
+      const std::vector<UserClicks> changed{{7, i}};
+      ASSERT_TRUE((*checkpoint)->commit(next_of((*checkpoint)->last(), i), changed).ok());
+      ASSERT_TRUE((*checkpoint)->mark_shown().ok());
+    }
+  }
+  void flip_byte(const std::string& name, std::size_t at) {
+    const std::string file = path_ + "/" + name;
+    std::string bytes = *read_file(*disk_, file);
+    ASSERT_LT(at, bytes.size());
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    std::ofstream(file, std::ios::binary) << bytes;
+  }
+
+  TempDir dir_;
+  std::unique_ptr<Disk> disk_ = make_posix_disk();
+  std::string path_ = dir_.file("parent/checkpoint");
+};
+
+TEST_F(CheckpointTest, ANewOneIsMadeWithItsParentsAndIsPrivate) {
+  make_three_batches();
+  EXPECT_EQ(fs::status(path_).permissions(), fs::perms::owner_all);
+  for (const auto& entry : fs::recursive_directory_iterator(path_)) {
+    EXPECT_EQ(entry.status().permissions() & (fs::perms::group_all | fs::perms::others_all),
+              fs::perms::none)
+        << entry.path();
+  }
+}
+
+TEST_F(CheckpointTest, ReopeningGivesTheLastCommit) {
+  make_three_batches();
+  auto again = open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE((*again)->is_new());
+  EXPECT_TRUE((*again)->last_was_shown());
+  EXPECT_EQ((*again)->last().batch, 2);
+  EXPECT_EQ((*again)->last().partitions.at(0).next, 16);
+  auto view = (*again)->view();
+  EXPECT_EQ((*(*view)->get(7))->clicks, 6);
+}
+
+TEST_F(CheckpointTest, ABatchThatWasNotShownIsKnownAsSuch) {
+  make_three_batches();
+  {
+    auto checkpoint = open();
+    const std::vector<UserClicks> changed{{7, 1}};
+    ASSERT_TRUE((*checkpoint)->commit(next_of((*checkpoint)->last(), 1), changed).ok());
+  }
+  auto again = open();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ((*again)->last().batch, 3);
+  EXPECT_FALSE((*again)->last_was_shown());
+}
+
+TEST_F(CheckpointTest, ASecondProcessIsRefusedAtOnceAndToldThePid) {
+  make_three_batches();
+  auto held = open();
+  ASSERT_TRUE(held.ok());
+  auto second = open();
+  ASSERT_TRUE(absl::IsAlreadyExists(second.status())) << second.status();
+  EXPECT_NE(message_of(second.status()).find(std::to_string(::getpid())), std::string::npos)
+      << second.status();
+}
+
+TEST_F(CheckpointTest, AReaderSeesTheLastCommitWhileTheWriterHoldsIt) {
+  make_three_batches();
+  auto held = open();
+  ASSERT_TRUE(held.ok());
+  auto reader = open_checkpoint_reader(*disk_, path_, open_state);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_TRUE(reader->job_is_running);
+  EXPECT_EQ(reader->state.record.batch, 2);
+  EXPECT_EQ((*reader->view->get(7))->clicks, 6);
+}
+
+TEST_F(CheckpointTest, AWriterCanStartWhileAReaderHoldsItsView) {
+  make_three_batches();
+  auto reader = open_checkpoint_reader(*disk_, path_, open_state);
+  ASSERT_TRUE(reader.ok());
+  EXPECT_FALSE(reader->job_is_running);
+  auto writer = open();
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  const std::vector<UserClicks> changed{{7, 100}};
+  ASSERT_TRUE((*writer)->commit(next_of((*writer)->last(), 100), changed).ok());
+  EXPECT_EQ((*reader->view->get(7))->clicks, 6);
+}
+
+TEST_F(CheckpointTest, ExistingRefusesToMakeOne) {
+  EXPECT_TRUE(absl::IsFailedPrecondition(open(true).status()));
+  EXPECT_FALSE(fs::exists(path_));
+  fs::create_directories(path_);
+  fs::permissions(path_, fs::perms::owner_all);
+  EXPECT_TRUE(absl::IsFailedPrecondition(open(true).status()));
+}
+
+TEST_F(CheckpointTest, AForeignDirectoryIsRefusedAndLeftAlone) {
+  fs::create_directories(path_);
+  fs::permissions(path_, fs::perms::owner_all);
+  std::ofstream(path_ + "/thesis.txt") << "precious";
+  EXPECT_TRUE(absl::IsFailedPrecondition(open().status()));
+  EXPECT_TRUE(fs::exists(path_ + "/thesis.txt"));
+}
+
+TEST_F(CheckpointTest, ADirectoryThatOthersMayWriteIsRefused) {
+  make_three_batches();
+  fs::permissions(path_, fs::perms::owner_all | fs::perms::others_all);
+  EXPECT_TRUE(absl::IsFailedPrecondition(open().status()));
+}
+
+TEST_F(CheckpointTest, ItWorksWhenCopiedOrMoved) {
+  make_three_batches();
+  const std::string copy = dir_.file("copy");
+  fs::copy(path_, copy, fs::copy_options::recursive);
+  fs::rename(dir_.file("parent"), dir_.file("moved"));
+  for (const std::string& place : {copy, dir_.file("moved/checkpoint")}) {
+    auto opened = Checkpoint::open(*disk_, place, {.must_exist = true, .open_state = open_state});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_EQ((*opened)->last().batch, 2);
+  }
+}
+
+// I5: everything that can be missing, and what it must lead to.
+TEST_F(CheckpointTest, AMissingPartIsDamageNeverANewCheckpoint) {
+  make_three_batches();
+  const std::string kept = dir_.file("kept");
+  fs::copy(path_, kept, fs::copy_options::recursive);
+  std::vector<std::string> parts{"job.json", "live"};
+  for (const auto& entry : fs::directory_iterator(path_ + "/live")) {
+    parts.push_back("live/" + entry.path().filename().string());
+  }
+  for (const std::string& part : parts) {
+    // The two that RocksDB writes for itself alone, and a state does not need.
+    if (part == "live/IDENTITY" || part.starts_with("live/OPTIONS")) continue;
+    fs::remove_all(path_ + "/" + part);
+    auto opened = open();
+    EXPECT_TRUE(absl::IsDataLoss(opened.status())) << part << ": " << opened.status();
+    fs::remove_all(path_);
+    fs::copy(kept, path_, fs::copy_options::recursive);
+    fs::permissions(path_, fs::perms::owner_all);
+  }
+}
+
+TEST_F(CheckpointTest, WithoutShownTheLastBatchIsTakenForNotShown) {
+  make_three_batches();
+  fs::remove(path_ + "/SHOWN");
+  auto opened = open();
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_FALSE((*opened)->last_was_shown());
+  ASSERT_TRUE((*opened)->mark_shown().ok());
+  opened->reset();
+  EXPECT_TRUE((*open())->last_was_shown());
+}
+
+TEST_F(CheckpointTest, EveryByteOfShownAndJobJsonIsChecked) {
+  make_three_batches();
+  for (const char* name : {"SHOWN", "job.json"}) {
+    const std::size_t size = fs::file_size(path_ + "/" + name);
+    for (std::size_t at = 0; at < size; ++at) {
+      flip_byte(name, at);
+      auto opened = open();
+      EXPECT_TRUE(absl::IsDataLoss(opened.status())) << name << " byte " << at;
+      flip_byte(name, at);
+    }
+  }
+  EXPECT_TRUE(open().ok());
+}
+
+TEST_F(CheckpointTest, AnOlderStateThanTheOneShownIsDamage) {
+  make_three_batches();
+  const std::string older = dir_.file("older");
+  fs::copy(path_ + "/live", older, fs::copy_options::recursive);
+  {
+    auto checkpoint = open();
+    const std::vector<UserClicks> changed{{7, 1}};
+    ASSERT_TRUE((*checkpoint)->commit(next_of((*checkpoint)->last(), 1), changed).ok());
+    ASSERT_TRUE((*checkpoint)->mark_shown().ok());
+  }
+  fs::remove_all(path_ + "/live");
+  fs::copy(older, path_ + "/live", fs::copy_options::recursive);
+  auto opened = open();
+  ASSERT_TRUE(absl::IsDataLoss(opened.status())) << opened.status();
+}
+
+TEST_F(CheckpointTest, TheSameBatchWithAnotherDigestThanShownIsDamage) {
+  make_three_batches();
+  CommitRecord other;
+  other.batch = 2;
+  other.digest = 12345;
+  const CheckpointLayout layout(path_);
+  ASSERT_TRUE(write_shown(*disk_, layout, ShownWitness::of(other)).ok());
+  EXPECT_TRUE(absl::IsDataLoss(open().status()));
+}
+
+TEST_F(CheckpointTest, ANewerFormatIsRefusedAsSuch) {
+  make_three_batches();
+  // The bytes that a format 2 would have, by the same rule.
+  std::ofstream(path_ + "/job.json")
+      << "{\"format\":2,\"checksum\":\""
+      << fmt::format("{:016x}", hash64("clicktally checkpoint format 2")) << "\"}\n";
+  auto opened = open();
+  EXPECT_TRUE(absl::IsFailedPrecondition(opened.status())) << opened.status();
+}
+
+// Creation, cut after each of its steps: either gone on with, or begun anew; both pin an offset
+// once.
+TEST_F(CheckpointTest, CreationCutShortIsFinishedWithThePinnedOffsets) {
+  {
+    auto checkpoint = open();
+    ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
+  }
+  fs::remove(path_ + "/job.json");
+  auto opened = open();
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_FALSE((*opened)->is_new());
+  EXPECT_EQ((*opened)->last(), start_record());
+  opened->reset();
+  fs::remove(path_ + "/job.json");
+  fs::rename(path_ + "/live", path_ + "/live.new");
+  opened = open();
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE((*opened)->is_new()) << "live.new was not published: nothing was pinned";
+  ASSERT_TRUE((*opened)->create(start_record()).ok());
+}
+
+TEST_F(CheckpointTest, AStateWhoseDigestDoesNotMatchIsRefused) {
+  {
+    auto checkpoint = open();
+    ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
+    // One count that the record knows nothing of.
+    const std::vector<UserClicks> changed{{7, 1}, {8, 1}};
+    ASSERT_TRUE((*checkpoint)->commit(next_of((*checkpoint)->last(), 1), changed).ok());
+  }
+  EXPECT_TRUE(absl::IsDataLoss(open().status()));
+}
+
+TEST_F(CheckpointTest, ARecordWhoseOffsetsDoNotAddUpIsRefused) {
+  {
+    auto checkpoint = open();
+    ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
+    CommitRecord next = next_of((*checkpoint)->last(), 1);
+    next.partitions[0].next += 1;  // an offset that was neither counted nor a gap (I7)
+    const std::vector<UserClicks> changed{{7, 1}};
+    ASSERT_TRUE((*checkpoint)->commit(next, changed).ok());
+  }
+  EXPECT_TRUE(absl::IsDataLoss(open().status()));
+}
+
+}  // namespace
+}  // namespace clicktally

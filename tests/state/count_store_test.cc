@@ -1,0 +1,234 @@
+// Checks I3 (a commit is whole) and I4 (digests of files and log add up), and that a reader of a
+// state never writes.
+#include "state/count_store.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+
+#include "base/hash.h"
+#include "tests/support/temp_dir.h"
+
+namespace clicktally {
+namespace {
+
+using Counts = std::map<UserKey, std::int64_t>;
+
+class CountStoreTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<CountStore> open(OpenMode mode, std::size_t ingest_above = 1000) {
+    CountStoreOptions options;
+    options.ingest_above_users = ingest_above;
+    options.memtable_bytes = 256 << 10;  // small, so that flushes and compactions happen
+    options.most_level0_files = 6;
+    auto store = open_count_store(*disk_, path_, mode, options);
+    EXPECT_TRUE(store.ok()) << store.status();
+    return store.ok() ? std::move(*store) : nullptr;
+  }
+  static Counts rows(const CountStore& store) {
+    Counts found;
+    auto view = store.view();
+    EXPECT_TRUE((*view)
+                    ->scan(kFirstUser, kLastUser,
+                           [&](const UserCount& count) {
+                             found[count.user] = count.clicks;
+                             return true;
+                           })
+                    .ok());
+    return found;
+  }
+  static Digest digest(const Counts& counts) {
+    Digest sum = 0;
+    for (const auto& [user, clicks] : counts) sum += digest_of(user, clicks);
+    return sum;
+  }
+
+  TempDir dir_;
+  std::unique_ptr<Disk> disk_ = make_posix_disk();
+  std::string path_ = dir_.file("state");
+};
+
+TEST_F(CountStoreTest, CountsMergeOverBothCommitPathsAndSurviveReopening) {
+  std::mt19937_64 random(7);
+  Counts expected;
+  BatchId batch = 0;
+  auto store = open(OpenMode::kCreate, 50);
+  for (int i = 0; i < 60; ++i) {
+    Counts delta;
+    const std::size_t users = i % 3 == 0 ? 400 : 20;
+    while (delta.size() < users) {
+      const auto user = static_cast<std::int32_t>(random() % 1000) - 500;
+      delta[random() % 50 == 0 ? kNullUser : user] += 1 + static_cast<std::int64_t>(random() % 9);
+    }
+    std::vector<UserClicks> changed;
+    for (const auto& [user, clicks] : delta) {
+      changed.push_back({user, clicks});
+      expected[user] += clicks;
+    }
+    ASSERT_TRUE(store->commit(changed, batch, "record " + std::to_string(batch)).ok());
+    ++batch;
+    if (i % 7 == 6) {
+      store.reset();
+      store = open(OpenMode::kReadWrite, 50);
+    }
+    ASSERT_EQ(rows(*store), expected);
+    auto sum = store->sum_of_file_digests();
+    ASSERT_TRUE(sum.ok()) << sum.status();
+    ASSERT_EQ(*sum, digest(expected)) << "after batch " << batch;
+    ASSERT_EQ(*store->last_record(), "record " + std::to_string(batch - 1));
+  }
+}
+
+TEST_F(CountStoreTest, ALowerDigestThanTheRowsIsSeenWhenOneCountChangesOrOneKeyIsLost) {
+  const Counts counts{{kNullUser, 3}, {1, 5}, {2, 7}};
+  Counts changed = counts;
+  changed[1] = 6;
+  EXPECT_NE(digest(counts), digest(changed));
+  Counts dropped = counts;
+  dropped.erase(2);
+  EXPECT_NE(digest(counts), digest(dropped));
+}
+
+TEST_F(CountStoreTest, AUserIsMarkedWithTheLastBatchThatChangedIt) {
+  auto store = open(OpenMode::kCreate);
+  const std::vector<UserClicks> both{{1, 1}, {2, 1}};
+  const std::vector<UserClicks> one{{2, 4}};
+  ASSERT_TRUE(store->commit(both, 8, "a").ok());
+  ASSERT_TRUE(store->commit(one, 9, "b").ok());
+  auto view = store->view();
+  EXPECT_EQ((*(*view)->get(1))->last_batch, 8);
+  EXPECT_EQ((*(*view)->get(2))->last_batch, 9);
+  EXPECT_EQ((*(*view)->get(2))->clicks, 5);
+  EXPECT_EQ(*(*view)->get(3), std::nullopt);
+}
+
+TEST_F(CountStoreTest, AViewStaysAtItsCommit) {
+  auto store = open(OpenMode::kCreate);
+  const std::vector<UserClicks> click{{1, 1}};
+  ASSERT_TRUE(store->commit(click, 0, "a").ok());
+  auto view = store->view();
+  ASSERT_TRUE(store->commit(click, 1, "b").ok());
+  EXPECT_EQ((*(*view)->get(1))->clicks, 1);
+}
+
+TEST_F(CountStoreTest, HistoryIsKeptForAsManyBatchesAsThereAreSlots) {
+  auto store = open(OpenMode::kCreate);
+  for (BatchId batch = 0; batch <= kHistorySlots; ++batch) {
+    ASSERT_TRUE(store->commit({}, batch, "r" + std::to_string(batch)).ok());
+  }
+  EXPECT_EQ(**store->history(kHistorySlots), "r1024");
+  EXPECT_EQ(**store->history(1), "r1");
+  EXPECT_EQ(**store->history(0), "r1024") << "batch 0's slot was taken over";
+  EXPECT_EQ(rows(*store), Counts{});
+}
+
+std::map<std::string, std::string> bytes_below(const std::string& path) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    files[entry.path()] = {std::istreambuf_iterator<char>(in), {}};
+  }
+  return files;
+}
+
+TEST_F(CountStoreTest, ReadingWritesNothingAndSeesLogAndFiles) {
+  auto writer = open(OpenMode::kCreate, 2);
+  const std::vector<UserClicks> large{{1, 1}, {2, 2}, {3, 3}};
+  const std::vector<UserClicks> small{{3, 30}};
+  ASSERT_TRUE(writer->commit(large, 0, "a").ok());
+  ASSERT_TRUE(writer->commit(small, 1, "b").ok());
+  writer.reset();
+  const auto before = bytes_below(path_);
+  {
+    auto reader = open(OpenMode::kReadOnly);
+    EXPECT_EQ(rows(*reader), (Counts{{1, 1}, {2, 2}, {3, 33}}));
+    EXPECT_EQ(*reader->sum_of_file_digests(), digest(rows(*reader)));
+    EXPECT_EQ(*reader->last_record(), "b");
+    EXPECT_FALSE(reader->commit(small, 2, "c").ok());
+  }
+  EXPECT_EQ(bytes_below(path_), before);
+}
+
+TEST_F(CountStoreTest, AStagedFileThatACrashLeftIsSweptAndAForeignFileIsNot) {
+  open(OpenMode::kCreate).reset();
+  std::ofstream(path_ + "/17.staged") << "half a table";
+  open(OpenMode::kReadWrite).reset();
+  EXPECT_FALSE(std::filesystem::exists(path_ + "/17.staged"));
+}
+
+TEST_F(CountStoreTest, LevelZeroStaysBoundedUnderManyLargeCommits) {
+  auto store = open(OpenMode::kCreate, 10);
+  std::vector<UserClicks> changed;
+  for (UserKey user = 0; user < 2000; ++user) changed.push_back({user * 3, 1});
+  for (BatchId batch = 0; batch < 60; ++batch) {
+    ASSERT_TRUE(store->commit(changed, batch, "r").ok());
+  }
+  std::size_t tables = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    if (entry.path().extension() == ".sst") ++tables;
+  }
+  EXPECT_LT(tables, 30U) << "60 commits of one file each must have been compacted";
+  EXPECT_EQ(rows(*store).at(3), 60);
+}
+
+// What damage must look like to a caller: proof of damage is kDataLoss, a refusal of the disk is
+// not.
+TEST_F(CountStoreTest, AMissingTableIsDamageAndAnUnreadableOneIsNot) {
+  auto writer = open(OpenMode::kCreate, 2);
+  const std::vector<UserClicks> large{{1, 1}, {2, 2}, {3, 3}};
+  ASSERT_TRUE(writer->commit(large, 0, "a").ok());
+  writer.reset();
+  std::string table;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    if (entry.path().extension() == ".sst") table = entry.path();
+  }
+  ASSERT_FALSE(table.empty());
+  std::filesystem::rename(table, table + ".away");
+  EXPECT_TRUE(absl::IsDataLoss(open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status()));
+  std::filesystem::create_symlink(table + ".away", table);  // the disk refuses to follow it
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status()));
+}
+
+TEST_F(CountStoreTest, AnyFlippedByteIsDamageOrChangesNothing) {
+  auto writer = open(OpenMode::kCreate, 2);
+  const std::vector<UserClicks> large{{1, 1}, {2, 2}, {3, 3}};
+  const std::vector<UserClicks> small{{3, 30}};
+  ASSERT_TRUE(writer->commit(large, 0, "a").ok());
+  ASSERT_TRUE(writer->commit(small, 1, "b").ok());
+  writer.reset();
+  const Counts expected{{1, 1}, {2, 2}, {3, 33}};
+  int refused = 0;
+  for (const auto& [path, bytes] : bytes_below(path_)) {
+    for (std::size_t at = 0; at < bytes.size(); at += 1 + bytes.size() / 150) {
+      std::string flipped = bytes;
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at % 8)));
+      std::ofstream(path, std::ios::binary) << flipped;
+      auto store = open_count_store(*disk_, path_, OpenMode::kReadOnly, {});
+      if (store.ok() && (*store)->last_record().ok() && *(*store)->last_record() == "b") {
+        auto sum = (*store)->sum_of_file_digests();
+        auto view = (*store)->view();
+        Counts found;
+        const absl::Status scanned = (*view)->scan(kFirstUser, kLastUser, [&](const UserCount& c) {
+          found[c.user] = c.clicks;
+          return true;
+        });
+        if (sum.ok() && *sum == digest(expected) && scanned.ok()) {
+          EXPECT_EQ(found, expected) << path << " at " << at;
+        } else {
+          ++refused;
+        }
+      } else {
+        ++refused;
+      }
+    }
+    std::ofstream(path, std::ios::binary) << bytes;
+  }
+  EXPECT_GT(refused, 100);
+}
+
+}  // namespace
+}  // namespace clicktally

@@ -1,0 +1,105 @@
+// A state in memory: the slow, obvious one. "Disks" of stores outlive the stores themselves, so a
+// test can close and reopen. Everything in it is instrumented by the sanitizers, unlike RocksDB.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "state/count_store.h"
+
+namespace clicktally {
+
+struct FakeState {
+  std::mutex mutex;
+  std::map<UserKey, UserCount> counts;
+  std::map<std::uint16_t, std::string> history;
+  std::string record;
+  bool has_record = false;
+  Digest digest_error = 0;  // added to what the files say
+  absl::Status fail_next_commit;
+  int commits = 0;
+};
+
+class FakeView final : public CountView {
+ public:
+  explicit FakeView(std::map<UserKey, UserCount> counts) : counts_(std::move(counts)) {}
+  absl::Status scan(UserKey from, UserKey to,
+                    const std::function<bool(const UserCount&)>& visit) const override {
+    for (auto row = counts_.lower_bound(from); row != counts_.end() && row->first <= to; ++row) {
+      if (!visit(row->second)) break;
+    }
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<UserCount>> get(UserKey user) const override {
+    const auto found = counts_.find(user);
+    if (found == counts_.end()) return std::nullopt;
+    return found->second;
+  }
+
+ private:
+  std::map<UserKey, UserCount> counts_;
+};
+
+class FakeCountStore final : public CountStore {
+ public:
+  FakeCountStore(std::shared_ptr<FakeState> state, OpenMode mode)
+      : state_(std::move(state)), mode_(mode) {}
+
+  absl::Status commit(std::span<const UserClicks> changed, BatchId batch,
+                      std::string_view record) override {
+    const std::lock_guard lock(state_->mutex);
+    if (mode_ == OpenMode::kReadOnly) return absl::InternalError("read-only");
+    if (!state_->fail_next_commit.ok()) return state_->fail_next_commit;
+    for (const UserClicks& row : changed) {
+      UserCount& count = state_->counts[row.user];
+      count = {row.user, count.clicks + row.clicks, batch};
+    }
+    if (batch != kNoBatch) {
+      state_->history[static_cast<std::uint16_t>(batch % kHistorySlots)] = std::string(record);
+    }
+    state_->record = std::string(record);
+    state_->has_record = true;
+    ++state_->commits;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> last_record() const override {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->has_record) return absl::NotFoundError("no record");
+    return state_->record;
+  }
+  absl::StatusOr<std::optional<std::string>> history(BatchId batch) const override {
+    const std::lock_guard lock(state_->mutex);
+    const auto found = state_->history.find(static_cast<std::uint16_t>(batch % kHistorySlots));
+    if (found == state_->history.end()) return std::nullopt;
+    return found->second;
+  }
+  absl::StatusOr<std::unique_ptr<CountView>> view() const override {
+    const std::lock_guard lock(state_->mutex);
+    return std::make_unique<FakeView>(state_->counts);
+  }
+  absl::StatusOr<Digest> sum_of_file_digests() const override {
+    const std::lock_guard lock(state_->mutex);
+    Digest sum = state_->digest_error;
+    for (const auto& [user, count] : state_->counts) sum += digest_of(user, count.clicks);
+    return sum;
+  }
+
+ private:
+  std::shared_ptr<FakeState> state_;
+  OpenMode mode_;
+};
+
+// Opens `state` whatever the path; makes the directory, as a real state would.
+inline StoreOpener fake_opener(std::shared_ptr<FakeState> state) {
+  return [state](Disk& disk, const std::string& path,
+                 OpenMode mode) -> absl::StatusOr<std::unique_ptr<CountStore>> {
+    if (mode == OpenMode::kCreate) {
+      if (absl::Status status = disk.create_dir(path); !status.ok()) return status;
+    }
+    return std::make_unique<FakeCountStore>(state, mode);
+  };
+}
+
+}  // namespace clicktally
