@@ -1,0 +1,19 @@
+// The Source that reads Apache Kafka through librdkafka (the only room that knows that library).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "source/source.h"
+
+namespace clicktally {
+
+// kInvalidArgument, with librdkafka's words, for a property it does not know.
+absl::StatusOr<std::unique_ptr<Source>> make_kafka_source(const SourceOptions& options);
+
+// kInvalidArgument with the reason for a property that the user may not set: it would break a
+// guarantee (where offsets live, what is read) or load code.
+absl::Status check_source_property(std::string_view name, std::string_view value);
+
+}  // namespace clicktally
