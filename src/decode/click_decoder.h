@@ -1,0 +1,34 @@
+// Turns a record's value into a click, another event, or a rejection with a cause.
+//
+// The answer is that of Spark 3.5's from_json (PERMISSIVE) with the job's schema, followed by the
+// filter action == "click" and the grouping by user_id, for every value that is valid JSON.
+// simdjson's DOM reads the document; the reader of values that Spark accepts and strict JSON does
+// not is not built yet, and such values are rejected as not_json.
+//
+// One decoder belongs to one thread; it keeps a buffer, which a large record does not grow for
+// good.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "model/decoded.h"
+#include "model/record.h"
+
+namespace clicktally {
+
+class ClickDecoder {
+ public:
+  ClickDecoder();
+  ~ClickDecoder();
+  ClickDecoder(const ClickDecoder&) = delete;
+  ClickDecoder& operator=(const ClickDecoder&) = delete;
+
+  Decoded decode(const Record& record);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace clicktally
