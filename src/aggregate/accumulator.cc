@@ -1,0 +1,110 @@
+#include "aggregate/accumulator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/hash.h"
+
+namespace clicktally {
+
+void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decoded) {
+  PartitionDelta& partition = deltas_.partitions[chunk.partition];
+  PartitionCounters& counters = partition.counters;
+  for (const Decoded& record : decoded) {
+    switch (record.kind) {
+      case RecordKind::kClick:
+        ++counters.clicks;
+        if (record.user == kNullUser) {
+          ++deltas_.null_clicks;
+        } else {
+          ++deltas_.clicks[static_cast<std::int32_t>(record.user)];
+        }
+        break;
+      case RecordKind::kOtherEvent:
+        ++counters.other_events;
+        break;
+      case RecordKind::kRejection:
+        ++counters.rejections[static_cast<std::size_t>(record.cause)];
+        break;
+    }
+  }
+  counters.gaps += chunk.gaps;
+  counters.repeated += chunk.repeated;
+  partition.next = chunk.next_after;
+  if (!chunk.records.empty()) {
+    const Record& last = chunk.records.back();
+    partition.last = RecordFingerprint{last.offset, last.timestamp_ms, hash64(last.value)};
+  }
+}
+
+Deltas Accumulator::take() {
+  Deltas taken = std::exchange(deltas_, Deltas{});
+  // The next batch is likely to be as large: growing step by step would hash every user again.
+  deltas_.clicks.reserve(taken.clicks.size());
+  return taken;
+}
+
+namespace {
+
+void merge_partition(PartitionDelta& into, const PartitionDelta& more) {
+  into.next = std::max(into.next, more.next);
+  if (more.last && (!into.last || more.last->offset > into.last->offset)) into.last = more.last;
+  into.counters += more.counters;
+}
+
+// Adds up neighbours of the same user.
+void combine_sorted(std::vector<UserClicks>& rows) {
+  auto kept = rows.begin();
+  for (auto row = rows.begin(); row != rows.end(); ++row) {
+    if (kept != rows.begin() && std::prev(kept)->user == row->user) {
+      std::prev(kept)->clicks += row->clicks;
+    } else {
+      *kept++ = *row;
+    }
+  }
+  rows.erase(kept, rows.end());
+}
+
+}  // namespace
+
+BatchDeltas merge_deltas(std::span<Deltas> parts) {
+  BatchDeltas batch;
+  std::size_t users = 1;
+  for (const Deltas& part : parts) users += part.clicks.size();
+  batch.changed.reserve(users);
+  std::int64_t null_clicks = 0;
+  for (const Deltas& part : parts) {
+    null_clicks += part.null_clicks;
+    for (const auto& [user, clicks] : part.clicks) batch.changed.push_back({user, clicks});
+    for (const auto& [id, partition] : part.partitions) {
+      merge_partition(batch.partitions[id], partition);
+    }
+  }
+  if (null_clicks != 0) batch.changed.push_back({kNullUser, null_clicks});
+  std::sort(batch.changed.begin(), batch.changed.end(),
+            [](const UserClicks& a, const UserClicks& b) { return a.user < b.user; });
+  combine_sorted(batch.changed);
+  return batch;
+}
+
+CommitRecord next_record(const CommitRecord& last, const BatchDeltas& batch,
+                         const std::map<PartitionId, Offset>& new_partitions,
+                         std::int64_t time_ms) {
+  CommitRecord next = last;
+  next.batch = last.batch + 1;
+  next.time_ms = time_ms;
+  next.digest += digest_of(batch.changed);
+  for (const auto& [id, start] : new_partitions) {
+    next.partitions[id] =
+        PartitionRecord{.start = start, .next = start, .last = {}, .counters = {}};
+  }
+  for (const auto& [id, delta] : batch.partitions) {
+    PartitionRecord& partition = next.partitions[id];
+    partition.next = delta.next;
+    if (delta.last) partition.last = delta.last;
+    partition.counters += delta.counters;
+  }
+  return next;
+}
+
+}  // namespace clicktally

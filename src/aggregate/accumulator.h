@@ -1,0 +1,66 @@
+// Clicks of each user, and progress of each partition, since the last commit.
+//
+// Invariants kept here
+//   I1  the deltas are those of exactly the offsets that the progress covers.
+//   I7  clicks + other events + rejections + gaps = offsets advanced, each counted where it
+//   happens.
+//
+// One accumulator belongs to one worker. At a trigger, with no worker at work, the ruling thread
+// takes what all of them hold and merges it into one batch.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "model/commit_record.h"
+#include "model/decoded.h"
+#include "model/record.h"
+#include "model/user_key.h"
+
+namespace clicktally {
+
+struct PartitionDelta {
+  Offset next = 0;
+  std::optional<RecordFingerprint> last;
+  PartitionCounters counters;
+};
+
+struct Deltas {
+  absl::flat_hash_map<std::int32_t, std::int64_t> clicks;
+  std::int64_t null_clicks = 0;
+  std::map<PartitionId, PartitionDelta> partitions;
+};
+
+class Accumulator {
+ public:
+  // Adds a chunk. `decoded` answers for its records, one for one.
+  void fold(const RecordChunk& chunk, std::span<const Decoded> decoded);
+
+  // Users held, the measure of this accumulator's memory: about 40 bytes each at the worst.
+  std::size_t users() const { return deltas_.clicks.size(); }
+
+  // Everything since the last take.
+  Deltas take();
+
+ private:
+  Deltas deltas_;
+};
+
+struct BatchDeltas {
+  std::vector<UserClicks> changed;  // sorted, unique
+  std::map<PartitionId, PartitionDelta> partitions;
+  bool moved() const { return !partitions.empty(); }
+};
+
+BatchDeltas merge_deltas(std::span<Deltas> parts);
+
+// The commit record of the batch after `last`. `new_partitions` gives the pinned first offsets of
+// partitions that `last` does not know.
+CommitRecord next_record(const CommitRecord& last, const BatchDeltas& batch,
+                         const std::map<PartitionId, Offset>& new_partitions, std::int64_t time_ms);
+
+}  // namespace clicktally
