@@ -1,0 +1,80 @@
+// clicktally: builds every part and hands it what it needs.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/exit_code.h"
+#include "base/log.h"
+#include "base/stop_signals.h"
+#include "base/text.h"
+#include "checkpoint/checkpoint.h"
+#include "options/options.h"
+#include "pipeline/pipeline.h"
+#include "pipeline/start_up.h"
+#include "sink/console_sink.h"
+#include "source/kafka_source.h"
+#include "state/count_store.h"
+
+namespace clicktally {
+namespace {
+
+// A stop commits what was consumed and must be over within 5 s; what is left is for the output.
+constexpr auto kStopPatience = std::chrono::milliseconds(4800);
+constexpr int kBlockedOutputGraceMs = 2000;
+
+std::unique_ptr<Sink> make_sink(const Options& options, const std::atomic<bool>& stop) {
+  if (options.sink == SinkKind::kNone) return make_null_sink();
+  ConsoleOptions console = options.console;
+  console.stopping = &stop;
+  console.stop_grace_ms = kBlockedOutputGraceMs;
+  return make_console_sink(console);
+}
+
+absl::Status run(Options options) {
+  const SystemClock clock;
+  options.start_up.began_ms = clock.monotonic_ms();
+  const StopSignals signals(kStopPatience);
+  const auto disk = make_posix_disk();
+  const CheckpointOptions checkpoint_options{
+      .must_exist = options.existing,
+      .open_state = [](Disk& seam, const std::string& path, OpenMode mode) {
+        return open_count_store(seam, path, mode, CountStoreOptions{});
+      }};
+  auto checkpoint = Checkpoint::open(*disk, options.checkpoint, checkpoint_options);
+  if (!checkpoint.ok()) return checkpoint.status();
+  auto source = make_kafka_source(options.source);
+  if (!source.ok()) return source.status();
+  const auto sink = make_sink(options, signals.flag());
+
+  auto start = start_up(**source, **checkpoint, clock, signals.flag(), options.start_up);
+  if (absl::IsCancelled(start.status())) return absl::OkStatus();  // a stop while waiting for Kafka
+  if (!start.ok()) return start.status();
+  if (absl::Status status = sink->begin(options.source.topic); !status.ok()) return status;
+  Pipeline pipeline(**source, **checkpoint, *sink, clock, signals.flag(), options.pipeline);
+  return pipeline.run(*start);
+}
+
+}  // namespace
+}  // namespace clicktally
+
+int main(int argc, char** argv) {
+  using namespace clicktally;
+  ::umask(077);
+  auto parsed = parse_command_line(argc, argv);
+  if (parsed.ok() && parsed->print) {
+    std::fputs(parsed->print->c_str(), stdout);
+    return std::fflush(stdout) == 0 ? 0 : exit_code_of(absl::AbortedError(""));
+  }
+  absl::Status status = parsed.status();
+  if (status.ok()) {
+    set_log_level(parsed->options.log_level);
+    status = run(parsed->options);
+  }
+  if (!status.ok()) {
+    fmt::print(stderr, "clicktally: {}\n", escape_controls(message_of(status)));
+  }
+  return exit_code_of(status);
+}

@@ -1,0 +1,281 @@
+#include "pipeline/pipeline.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/log.h"
+#include "decode/click_decoder.h"
+#include "pipeline/offset_quota.h"
+
+namespace clicktally {
+namespace {
+
+// Long enough to cost nothing, short enough that a batch is ended soon after it is due.
+constexpr std::size_t kRecordsPerChunk = 2048;
+constexpr auto kLook = std::chrono::milliseconds(20);
+constexpr auto kIdle = std::chrono::milliseconds(100);
+// A trigger of 0 means "as soon as there is something"; this is how often we look, as Spark does.
+constexpr std::int64_t kShortestTriggerMs = 10;
+
+}  // namespace
+
+Pipeline::Pipeline(Source& source, Checkpoint& checkpoint, Sink& sink, const Clock& clock,
+                   const std::atomic<bool>& stop, const PipelineOptions& options)
+    : source_(source),
+      checkpoint_(checkpoint),
+      sink_(sink),
+      clock_(clock),
+      stop_(stop),
+      options_(options),
+      accumulators_(static_cast<std::size_t>(options.workers)) {}
+
+absl::Status Pipeline::run(const StartUp& start) {
+  new_partitions_ = start.new_partitions;
+  for (const auto& [id, range] : start.topic.partitions) targets_[id] = range.latest;
+  if (checkpoint_.last().batch != kNoBatch && !checkpoint_.last_was_shown()) {
+    if (absl::Status status = show({}, /*again=*/true); !status.ok()) return status;
+  }
+  if (absl::Status status = source_.start(start.next); !status.ok()) return status;
+  share_limits();
+
+  std::vector<std::thread> workers;
+  for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+    workers.emplace_back([this, i] { work(i); });
+  }
+  const absl::Status status = rule();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    changed_.notify_all();
+  }
+  for (std::thread& worker : workers) worker.join();
+  source_.stop();
+  return status;
+}
+
+// --- Workers -------------------------------------------------------------------------------------
+
+void Pipeline::work(std::size_t worker) {
+  ClickDecoder decoder;
+  RecordChunk chunk;
+  std::vector<Decoded> decoded;
+  Accumulator& accumulator = accumulators_[worker];
+  const std::size_t share = options_.most_users_per_batch / accumulators_.size();
+  while (!ended_) {
+    bool found = false;
+    bool room = true;
+    {
+      const Gate::Passage passage(gate_);
+      auto polled = source_.poll(kRecordsPerChunk, &chunk);
+      if (!polled.ok()) return fail(polled.status());
+      found = *polled;
+      if (found) {
+        decoded.clear();
+        for (const Record& record : chunk.records) decoded.push_back(decoder.decode(record));
+        accumulator.fold(chunk, decoded);
+        source_.release(&chunk);
+        room = accumulator.users() < share;
+      }
+    }
+    if (!room) wait_for_room();
+    if (!found) source_.wait(kIdle);
+  }
+}
+
+void Pipeline::fail(const absl::Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (failed_.ok()) failed_ = status;
+  changed_.notify_all();
+}
+
+absl::Status Pipeline::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failed_;
+}
+
+// Asks for the batch to be ended and pauses until it was.
+void Pipeline::wait_for_room() {
+  std::unique_lock lock(mutex_);
+  full_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return !full_ || ended_; });
+}
+
+// --- The ruler -----------------------------------------------------------------------------------
+
+absl::Status Pipeline::rule() {
+  const std::int64_t every_ms = std::max(options_.trigger_ms, kShortestTriggerMs);
+  const std::int64_t began_ms = clock_.monotonic_ms();
+  while (true) {
+    const std::int64_t ticks = (clock_.monotonic_ms() - began_ms) / every_ms;
+    wait_for_trigger(began_ms + (ticks + 1) * every_ms);
+    const bool stopping = stop_;
+    auto batch = close_batch();
+    if (!batch.ok()) return batch.status();
+    const bool first = checkpoint_.last().batch == kNoBatch && !stopping;
+    if (batch->deltas.moved() || first) {
+      if (absl::Status status = commit_and_show(*batch); !status.ok()) return status;
+    }
+    if (stopping) return absl::OkStatus();
+    if (options_.available_now && reached(targets_)) {
+      // Nothing is read beyond the targets, so the batch just committed was the last.
+      return absl::OkStatus();
+    }
+  }
+}
+
+// Returns at the tick, or before it when the batch is due early, at a stop, or at a failure.
+void Pipeline::wait_for_trigger(std::int64_t tick_ms) {
+  const bool first = !caught_up_once_;
+  while (!stop_) {
+    const std::int64_t left_ms = tick_ms - clock_.monotonic_ms();
+    if (left_ms <= 0 || due(first)) break;
+    std::unique_lock lock(mutex_);
+    if (full_ || !failed_.ok()) break;
+    const auto look = std::min(kLook, std::chrono::milliseconds(left_ms));
+    changed_.wait_for(lock, look, [this] { return full_ || !failed_.ok(); });
+  }
+  caught_up_once_ = true;
+}
+
+// The first batch after a start ends as soon as what was there at the start is read, so that nobody
+// waits for a tick to see it. With --available-now that is so for all of them.
+bool Pipeline::due(bool first) {
+  if (options_.max_offsets_per_trigger) {
+    share_limits();
+    if (options_.available_now && quota_used()) return true;
+  }
+  return (first || options_.available_now) && reached(targets_);
+}
+
+bool Pipeline::reached(const std::map<PartitionId, Offset>& targets) {
+  const auto status = source_.status();
+  return std::all_of(targets.begin(), targets.end(), [&](const auto& target) {
+    const auto found = status.find(target.first);
+    return found != status.end() && found->second.next >= target.second;
+  });
+}
+
+bool Pipeline::quota_used() {
+  std::int64_t used = 0;
+  for (const auto& [id, partition] : source_.status()) {
+    const auto committed = checkpoint_.last().partitions.find(id);
+    const Offset began = committed != checkpoint_.last().partitions.end() ? committed->second.next
+                                                                          : new_partitions_[id];
+    used += partition.next - began;
+  }
+  return used >= *options_.max_offsets_per_trigger;
+}
+
+// Holds the source back: at the ends listed at this start (available_now), and at what is left of
+// the batch's quota, shared anew as the backlogs change.
+void Pipeline::share_limits() {
+  if (!options_.available_now && !options_.max_offsets_per_trigger) return;
+  const Gate::Closed closed(gate_);
+  std::map<PartitionId, Offset> limits;
+  const auto status = source_.status();
+  if (options_.available_now) {
+    limits = targets_;
+    // A partition that the topic got after the start lies wholly beyond what was there at the
+    // start.
+    for (const auto& [id, partition] : status) limits.emplace(id, partition.next);
+  }
+  if (options_.max_offsets_per_trigger) {
+    std::int64_t left = *options_.max_offsets_per_trigger;
+    std::map<PartitionId, std::int64_t> backlog;
+    for (const auto& [id, partition] : status) {
+      const auto committed = checkpoint_.last().partitions.find(id);
+      left -= partition.next - (committed != checkpoint_.last().partitions.end()
+                                    ? committed->second.next
+                                    : new_partitions_[id]);
+      const Offset end =
+          limits.contains(id) ? limits[id] : std::max(partition.latest_known, partition.next);
+      backlog[id] = std::max<std::int64_t>(0, end - partition.next);
+    }
+    const auto shares =
+        share_quota(std::max<std::int64_t>(0, left), backlog, checkpoint_.last().batch + 1);
+    for (const auto& [id, share] : shares) {
+      const Offset limit = status.at(id).next + share;
+      const auto target = limits.find(id);
+      limits[id] = target == limits.end() ? limit : std::min(limit, target->second);
+    }
+  }
+  source_.set_limits(limits);
+}
+
+absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
+  std::vector<Deltas> parts;
+  ClosedBatch batch;
+  {
+    const Gate::Closed closed(gate_);
+    // What a worker saw before the gate closed voids the batch, whoever else read on.
+    if (absl::Status status = failure(); !status.ok()) return status;
+    auto added = source_.take_new_partitions();
+    if (!added.ok()) return added.status();
+    new_partitions_.merge(*added);
+    for (Accumulator& accumulator : accumulators_) parts.push_back(accumulator.take());
+    batch.time_ms = clock_.wall_ms();
+    const std::lock_guard lock(mutex_);
+    full_ = false;
+    changed_.notify_all();
+  }
+  batch.deltas = merge_deltas(parts);
+  return batch;
+}
+
+absl::Status Pipeline::commit_and_show(const ClosedBatch& batch) {
+  const CommitRecord record =
+      next_record(checkpoint_.last(), batch.deltas, new_partitions_, batch.time_ms);
+  log_debug("batch {} commit begins: {} users", record.batch, batch.deltas.changed.size());
+  if (absl::Status s = checkpoint_.commit(record, batch.deltas.changed); !s.ok()) return s;
+  log_debug("batch {} committed", record.batch);
+  new_partitions_.clear();
+  share_limits();
+  if (absl::Status s = show(batch.deltas.changed, /*again=*/false); !s.ok()) return s;
+  std::map<PartitionId, Offset> next;
+  for (const auto& [id, partition] : record.partitions) next[id] = partition.next;
+  source_.report_committed(next);
+  return absl::OkStatus();
+}
+
+absl::Status Pipeline::show(std::span<const UserClicks> changed, bool again) {
+  const auto wanted = static_cast<std::size_t>(sink_.rows_wanted());
+  auto rows = rows_of(changed, again, wanted + 1);
+  if (!rows.ok()) return rows.status();
+  const bool more = rows->size() > wanted;
+  if (more) rows->resize(wanted);
+  const CommitRecord& record = checkpoint_.last();
+  if (absl::Status s = sink_.show({&record, *rows, more}); !s.ok()) return s;
+  log_debug("batch {} emitted", record.batch);
+  if (absl::Status s = checkpoint_.mark_shown(); !s.ok()) return s;
+  log_debug("batch {} shown", record.batch);
+  return absl::OkStatus();
+}
+
+// Complete mode: the first users of the state. Update mode: the first users that the batch changed,
+// with their counts; shown again, they are found by the batch that each count carries.
+absl::StatusOr<std::vector<UserClicks>> Pipeline::rows_of(std::span<const UserClicks> changed,
+                                                          bool again, std::size_t most) const {
+  auto view = checkpoint_.view();
+  if (!view.ok()) return view.status();
+  std::vector<UserClicks> rows;
+  const BatchId batch = checkpoint_.last().batch;
+  if (options_.output_mode == OutputMode::kComplete || again) {
+    const bool all = options_.output_mode == OutputMode::kComplete;
+    const absl::Status scanned = (*view)->scan(kFirstUser, kLastUser, [&](const UserCount& count) {
+      if (all || count.last_batch == batch) rows.push_back({count.user, count.clicks});
+      return rows.size() < most;
+    });
+    if (!scanned.ok()) return scanned;
+    return rows;
+  }
+  for (const UserClicks& row : changed.first(std::min(most, changed.size()))) {
+    auto count = (*view)->get(row.user);
+    if (!count.ok()) return count.status();
+    if (!*count) return absl::DataLossError("a user of the batch just committed has no count");
+    rows.push_back({row.user, (*count)->clicks});
+  }
+  return rows;
+}
+
+}  // namespace clicktally

@@ -1,0 +1,150 @@
+#include "pipeline/start_up.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace clicktally {
+namespace {
+
+constexpr auto kAskFor = std::chrono::milliseconds(1000);
+constexpr std::int64_t kStatusEveryMs = 5000;
+
+absl::StatusOr<TopicDescription> wait_for_kafka(Source& source, const Clock& clock,
+                                                const std::atomic<bool>& stop) {
+  const std::int64_t asked_ms = clock.monotonic_ms();
+  std::int64_t next_status_ms = asked_ms + kStatusEveryMs;
+  while (!stop) {
+    auto topic = source.describe(kAskFor);
+    if (topic.ok() || !absl::IsDeadlineExceeded(topic.status())) return topic;
+    if (const std::int64_t now_ms = clock.monotonic_ms(); now_ms >= next_status_ms) {
+      log_warning("waiting for Kafka for {} s: {}", (now_ms - asked_ms) / 1000,
+                  message_of(topic.status()));
+      next_status_ms = now_ms + kStatusEveryMs;
+    }
+  }
+  return absl::CancelledError("stopped before Kafka answered");
+}
+
+CommitRecord pinned_record(const TopicDescription& topic, const StartUpOptions& options,
+                           std::int64_t time_ms) {
+  CommitRecord record;
+  record.time_ms = time_ms;
+  record.job.cluster_id = topic.cluster_id;
+  record.job.topic = options.topic;
+  for (const auto& [id, range] : topic.partitions) {
+    const Offset start =
+        options.starting_offsets == StartingOffsets::kEarliest ? range.earliest : range.latest;
+    record.partitions[id] =
+        PartitionRecord{.start = start, .next = start, .last = {}, .counters = {}};
+  }
+  return record;
+}
+
+absl::Status check_job(const JobFingerprint& counted, const TopicDescription& topic,
+                       const StartUpOptions& options) {
+  const JobFingerprint wanted{.cluster_id = topic.cluster_id, .topic = options.topic};
+  std::string differences;
+  const auto compare = [&](std::string_view what, const std::string& is, const std::string& was) {
+    if (is == was) return;
+    differences += fmt::format("{}{} is '{}', the checkpoint's is '{}'",
+                               differences.empty() ? "" : "; ", what, is, was);
+  };
+  compare("cluster id", wanted.cluster_id, counted.cluster_id);
+  compare("topic", wanted.topic, counted.topic);
+  compare("filter", wanted.filter, counted.filter);
+  compare("key", wanted.key, counted.key);
+  if (differences.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      fmt::format("{}: the checkpoint counts another job: {}; give this job its own --checkpoint, "
+                  "or point it at "
+                  "the cluster and topic of the checkpoint",
+                  options.checkpoint_path, differences));
+}
+
+absl::Status check_offsets(const CommitRecord& record, const TopicDescription& topic,
+                           const StartUpOptions& options) {
+  for (const auto& [id, partition] : record.partitions) {
+    const auto found = topic.partitions.find(id);
+    if (found == topic.partitions.end()) {
+      return absl::OutOfRangeError(
+          fmt::format("{} partition {}: counted up to offset {}, but the topic has no such "
+                      "partition any more; it "
+                      "was made anew? start a new checkpoint",
+                      options.topic, id, partition.next));
+    }
+    const OffsetRange& range = found->second;
+    if (partition.next < range.earliest) {
+      return absl::OutOfRangeError(fmt::format(
+          "{} partition {}: offset {} is wanted, {} is the earliest that Kafka still has: {} "
+          "records "
+          "are gone uncounted; restore them, or start a new checkpoint",
+          options.topic, id, partition.next, range.earliest, range.earliest - partition.next));
+    }
+    if (partition.next > range.latest) {
+      return absl::OutOfRangeError(fmt::format(
+          "{} partition {}: counted up to offset {}, but Kafka's log ends at {}: the topic was "
+          "made "
+          "anew, or lost {} records that are counted; start a new checkpoint",
+          options.topic, id, partition.next, range.latest, partition.next - range.latest));
+    }
+  }
+  return absl::OkStatus();
+}
+
+StartUp starting_points(const CommitRecord& record, TopicDescription topic) {
+  StartUp out{.topic = std::move(topic), .next = {}, .new_partitions = {}};
+  for (const auto& [id, range] : out.topic.partitions) {
+    const auto known = record.partitions.find(id);
+    if (known == record.partitions.end()) {
+      out.new_partitions[id] = range.earliest;
+      out.next[id] = range.earliest;
+    } else {
+      out.next[id] = known->second.next;
+    }
+  }
+  return out;
+}
+
+// Creates the checkpoint; what Kafka has is asked again, because "the end at this start" of
+// --available-now must not lie before the offsets that were pinned.
+absl::StatusOr<TopicDescription> pin(Source& source, Checkpoint& checkpoint, const Clock& clock,
+                                     const std::atomic<bool>& stop, const StartUpOptions& options,
+                                     const TopicDescription& topic) {
+  if (absl::Status s = checkpoint.create(pinned_record(topic, options, clock.wall_ms())); !s.ok()) {
+    return s;
+  }
+  return wait_for_kafka(source, clock, stop);
+}
+
+}  // namespace
+
+absl::StatusOr<StartUp> start_up(Source& source, Checkpoint& checkpoint, const Clock& clock,
+                                 const std::atomic<bool>& stop, const StartUpOptions& options) {
+  auto topic = wait_for_kafka(source, clock, stop);
+  if (!topic.ok()) return topic.status();
+  const bool is_new = checkpoint.is_new();
+  if (is_new) {
+    topic = pin(source, checkpoint, clock, stop, options, *topic);
+    if (!topic.ok()) return topic.status();
+  } else {
+    if (absl::Status s = check_job(checkpoint.last().job, *topic, options); !s.ok()) return s;
+  }
+  if (absl::Status s = check_offsets(checkpoint.last(), *topic, options); !s.ok()) return s;
+  StartUp ready = starting_points(checkpoint.last(), std::move(*topic));
+  const CommitRecord& record = checkpoint.last();
+  const double seconds = static_cast<double>(clock.monotonic_ms() - options.began_ms) / 1000;
+  if (is_new) {
+    log_info("NEW checkpoint {}: no batch yet, offsets {}, ready in {:.3f} s",
+             options.checkpoint_path, offsets_json(record), seconds);
+  } else {
+    log_info("RESUMED checkpoint {}: batch {}{}, offsets {}, ready in {:.3f} s",
+             options.checkpoint_path, record.batch,
+             checkpoint.last_was_shown() ? "" : " (shown again: nothing proves it was shown)",
+             offsets_json(record), seconds);
+  }
+  return ready;
+}
+
+}  // namespace clicktally

@@ -1,0 +1,312 @@
+// Checks I1, I2, I6, I7, I9 and I10 of the pipeline on a log and a state in memory, all of it
+// instrumented by the sanitizers.
+#include "pipeline/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/support/fake_count_store.h"
+#include "tests/support/fake_source.h"
+#include "tests/support/temp_dir.h"
+
+namespace clicktally {
+namespace {
+
+using namespace std::chrono_literals;
+
+struct ShownBatch {
+  BatchId batch;
+  std::vector<UserClicks> rows;
+  bool more;
+  friend bool operator==(const ShownBatch&, const ShownBatch&) = default;
+};
+
+class FakeSink final : public Sink {
+ public:
+  explicit FakeSink(std::shared_ptr<FakeState> state) : state_(std::move(state)) {}
+  std::int64_t rows_wanted() const override { return rows_wanted_; }
+  absl::Status begin(std::string_view) override { return absl::OkStatus(); }
+  absl::Status show(const BatchRows& batch) override {
+    std::unique_lock lock(mutex_);
+    {
+      // I2: what is shown was committed, and I10: nothing later was.
+      const std::lock_guard state_lock(state_->mutex);
+      EXPECT_EQ(state_->commits, commits_when_shown(batch.record->batch));
+    }
+    shown_.push_back({batch.record->batch, {batch.rows.begin(), batch.rows.end()}, batch.more});
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return !blocked_; });
+    return fail_;
+  }
+  std::vector<ShownBatch> shown() const {
+    const std::lock_guard lock(mutex_);
+    return shown_;
+  }
+  void block(bool blocked) {
+    const std::lock_guard lock(mutex_);
+    blocked_ = blocked;
+    changed_.notify_all();
+  }
+  bool wait_for(std::size_t batches) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, 10s, [&] { return shown_.size() >= batches; });
+  }
+  std::int64_t rows_wanted_ = 1000;
+  absl::Status fail_;
+
+ private:
+  // One for the creation, one for each batch.
+  static int commits_when_shown(BatchId batch) { return static_cast<int>(batch) + 2; }
+  std::shared_ptr<FakeState> state_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<ShownBatch> shown_;
+  bool blocked_ = false;
+};
+
+class PipelineTest : public ::testing::Test {
+ protected:
+  PipelineTest() {
+    options_.trigger_ms = 20;
+    options_.workers = 3;
+    open();
+  }
+  void open() {
+    checkpoint_.reset();
+    auto opened = Checkpoint::open(*disk_, dir_.file("checkpoint"),
+                                   {.must_exist = false, .open_state = fake_opener(state_)});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    checkpoint_ = std::move(*opened);
+  }
+  absl::Status run(StartingOffsets from = StartingOffsets::kEarliest) {
+    stop_ = false;
+    auto start = start_up(
+        source_, *checkpoint_, clock_, stop_,
+        {.topic = "topic", .checkpoint_path = "c", .starting_offsets = from, .began_ms = 0});
+    if (!start.ok()) return start.status();
+    Pipeline pipeline(source_, *checkpoint_, sink_, clock_, stop_, options_);
+    return pipeline.run(*start);
+  }
+  std::map<UserKey, std::int64_t> counts() {
+    std::map<UserKey, std::int64_t> out;
+    for (const auto& [user, count] : state_->counts) out[user] = count.clicks;
+    return out;
+  }
+
+  TempDir dir_;
+  std::unique_ptr<Disk> disk_ = make_posix_disk();
+  std::shared_ptr<FakeState> state_ = std::make_shared<FakeState>();
+  FakeSource source_{3};
+  FakeSink sink_{state_};
+  SystemClock clock_;
+  std::atomic<bool> stop_{false};
+  PipelineOptions options_;
+  std::unique_ptr<Checkpoint> checkpoint_;
+};
+
+TEST_F(PipelineTest, AvailableNowCountsWhatIsThereOnceAndEnds) {
+  std::map<UserKey, std::int64_t> expected;
+  for (int i = 0; i < 30000; ++i) {
+    source_.append(i % 3, click_of(i % 701));
+    ++expected[i % 701];
+  }
+  options_.available_now = true;
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(counts(), expected);
+  EXPECT_EQ(sink_.shown().size(), 1U) << "the first batch ends when all of it was read";
+  const CommitRecord& last = checkpoint_->last();
+  EXPECT_EQ(last.totals().clicks, 30000);
+  EXPECT_EQ(last.partitions.at(1).next, 10000);
+  EXPECT_EQ(last.partitions.at(1).last->offset, 9999);
+  EXPECT_EQ(source_.reported().at(2), 10000);
+}
+
+TEST_F(PipelineTest, AnEmptyStartMakesAnEmptyBatch0AndThenNoneUntilAnOffsetMoves) {
+  std::thread job([&] { EXPECT_TRUE(run(StartingOffsets::kLatest).ok()); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  EXPECT_EQ(sink_.shown()[0], (ShownBatch{0, {}, false}));
+  std::this_thread::sleep_for(200ms);  // ten triggers
+  EXPECT_EQ(sink_.shown().size(), 1U);
+  source_.append(0, click_of(5));
+  ASSERT_TRUE(sink_.wait_for(2));
+  EXPECT_EQ(sink_.shown()[1], (ShownBatch{1, {{5, 1}}, false}));
+  source_.append(1, "{\"action\": \"view\"}");
+  ASSERT_TRUE(sink_.wait_for(3)) << "an offset moved, so there is a batch";
+  stop_ = true;
+  job.join();
+}
+
+TEST_F(PipelineTest, LatestSkipsWhatWasThereAndNothingAfter) {
+  source_.append(0, click_of(1));
+  options_.available_now = true;
+  ASSERT_TRUE(run(StartingOffsets::kLatest).ok());
+  source_.append(0, click_of(2));
+  open();
+  ASSERT_TRUE(run(StartingOffsets::kLatest).ok())
+      << "pinned: the second start begins where the first did";
+  EXPECT_EQ(counts(), (std::map<UserKey, std::int64_t>{{2, 1}}));
+}
+
+TEST_F(PipelineTest, AStopCommitsWhatWasConsumed) {
+  options_.trigger_ms = 3'600'000;
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
+  ASSERT_TRUE(sink_.wait_for(1));  // the first batch does not wait for the tick
+  for (int i = 0; i < 100; ++i) source_.append(i % 3, click_of(9));
+  std::this_thread::sleep_for(200ms);
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(counts().at(9), 100);
+  EXPECT_TRUE(checkpoint_->last_was_shown());
+}
+
+TEST_F(PipelineTest, ABatchThatWasNotShownIsShownAgainWithTheSameRowsAndOnlyThen) {
+  for (int i = 0; i < 10; ++i) source_.append(0, click_of(i));
+  options_.available_now = true;
+  sink_.fail_ = absl::AbortedError("pipe closed");
+  EXPECT_TRUE(absl::IsAborted(run()));
+  ASSERT_EQ(sink_.shown().size(), 1U);
+  sink_.fail_ = absl::OkStatus();
+  open();
+  ASSERT_TRUE(run().ok());
+  ASSERT_EQ(sink_.shown().size(), 2U);
+  EXPECT_EQ(sink_.shown()[0], sink_.shown()[1]);
+  open();
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(sink_.shown().size(), 2U) << "it was shown: nothing to show";
+}
+
+TEST_F(PipelineTest, UpdateModeShowsChangedUsersOnlyAlsoWhenShownAgain) {
+  options_.output_mode = OutputMode::kUpdate;
+  options_.available_now = true;
+  source_.append(0, click_of(1));
+  source_.append(0, click_of(2));
+  ASSERT_TRUE(run().ok());
+  source_.append(1, click_of(2));
+  source_.append(1, click_of(3));
+  open();
+  sink_.fail_ = absl::AbortedError("pipe closed");
+  EXPECT_FALSE(run().ok());
+  sink_.fail_ = absl::OkStatus();
+  open();
+  ASSERT_TRUE(run().ok());
+  const std::vector<UserClicks> changed{{2, 2}, {3, 1}};
+  ASSERT_EQ(sink_.shown().size(), 3U);
+  EXPECT_EQ(sink_.shown()[1], (ShownBatch{1, changed, false}));
+  EXPECT_EQ(sink_.shown()[2], (ShownBatch{1, changed, false}));
+}
+
+TEST_F(PipelineTest, MoreRowsThanTheSinkWantsAreCutAndSaidSo) {
+  for (int i = 0; i < 10; ++i) source_.append(0, click_of(i));
+  options_.available_now = true;
+  sink_.rows_wanted_ = 3;
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(sink_.shown()[0], (ShownBatch{0, {{0, 1}, {1, 1}, {2, 1}}, true}));
+}
+
+TEST_F(PipelineTest, ConsumptionGoesOnWhileASinkBlocksAndNothingIsCommittedMeanwhile) {
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  sink_.block(true);
+  source_.append(0, click_of(1));
+  ASSERT_TRUE(sink_.wait_for(2));
+  for (int i = 0; i < 1000; ++i) source_.append(i % 3, click_of(2));
+  std::this_thread::sleep_for(300ms);
+  EXPECT_EQ(state_->commits, 3) << "creation, batch 0, batch 1";
+  EXPECT_EQ(source_.status().at(1).next, 333) << "read on while the sink blocked";
+  sink_.block(false);
+  ASSERT_TRUE(sink_.wait_for(3));
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(counts().at(2), 1000);
+}
+
+TEST_F(PipelineTest, ABatchThatOutgrowsItsShareOfMemoryIsEndedEarly) {
+  options_.trigger_ms = 3'600'000;
+  options_.most_users_per_batch = 3 * 500;
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  for (int i = 0; i < 30000; ++i) source_.append(i % 3, click_of(i));
+  ASSERT_TRUE(sink_.wait_for(3)) << "no tick for an hour, yet batches are committed";
+  std::this_thread::sleep_for(500ms);
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(counts().size(), 30000U);
+  EXPECT_EQ(checkpoint_->last().totals().clicks, 30000);
+}
+
+TEST_F(PipelineTest, AFailedCommitStopsTheJobAtTheLastCommit) {
+  source_.append(0, click_of(1));
+  options_.available_now = true;
+  ASSERT_TRUE(run().ok());
+  source_.append(0, click_of(1));
+  open();
+  state_->fail_next_commit = absl::ResourceExhaustedError("no space left on device");
+  EXPECT_TRUE(absl::IsResourceExhausted(run()));
+  EXPECT_EQ(counts().at(1), 1);
+  state_->fail_next_commit = absl::OkStatus();
+  open();
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(counts().at(1), 2);
+}
+
+TEST_F(PipelineTest, AFatalEventOfTheSourceVoidsTheBatch) {
+  std::thread job([&] { EXPECT_TRUE(absl::IsOutOfRange(run())); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  source_.fail(absl::OutOfRangeError("gone"));
+  job.join();
+  EXPECT_EQ(sink_.shown().size(), 1U);
+}
+
+TEST_F(PipelineTest, MaxOffsetsPerTriggerBoundsEveryBatchAndLosesNone) {
+  for (int i = 0; i < 1000; ++i) source_.append(i % 10 == 0 ? 1 : 0, click_of(4));
+  options_.available_now = true;
+  options_.max_offsets_per_trigger = 70;
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(counts().at(4), 1000);
+  const auto shown = sink_.shown();
+  ASSERT_EQ(shown.size(), 15U) << "14 full batches of 70 and one of 20";
+  std::int64_t before = 0;
+  for (const ShownBatch& batch : shown) {
+    EXPECT_LE(batch.rows[0].clicks - before, 70);
+    before = batch.rows[0].clicks;
+  }
+}
+
+TEST_F(PipelineTest, ANewPartitionIsReadFromItsBeginning) {
+  std::thread job([&] { EXPECT_TRUE(run(StartingOffsets::kLatest).ok()); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  source_.add_partition(3);
+  source_.append(3, click_of(8));
+  ASSERT_TRUE(sink_.wait_for(2));
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(checkpoint_->last().partitions.at(3).start, 0);
+  EXPECT_EQ(checkpoint_->last().partitions.at(3).next, 1);
+  EXPECT_EQ(counts().at(8), 1);
+}
+
+TEST_F(PipelineTest, ACheckpointOfAnotherTopicIsRefused) {
+  options_.available_now = true;
+  ASSERT_TRUE(run().ok());
+  open();
+  const auto other =
+      start_up(source_, *checkpoint_, clock_, stop_,
+               {.topic = "other", .checkpoint_path = "c", .starting_offsets = {}, .began_ms = 0});
+  EXPECT_TRUE(absl::IsFailedPrecondition(other.status())) << other.status();
+}
+
+TEST_F(PipelineTest, OffsetsThatKafkaNoLongerHasAreRefused) {
+  for (int i = 0; i < 10; ++i) source_.append(0, click_of(1));
+  options_.available_now = true;
+  ASSERT_TRUE(run().ok());
+  open();
+  FakeSource shorter(3);
+  const auto start =
+      start_up(shorter, *checkpoint_, clock_, stop_,
+               {.topic = "topic", .checkpoint_path = "c", .starting_offsets = {}, .began_ms = 0});
+  EXPECT_TRUE(absl::IsOutOfRange(start.status())) << start.status();
+}
+
+}  // namespace
+}  // namespace clicktally
