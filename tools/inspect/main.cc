@@ -1,0 +1,99 @@
+// clicktally-inspect: reads a checkpoint offline. A thin main: the command line, and which command.
+#include <fmt/format.h>
+
+#include <boost/program_options.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "base/exit_code.h"
+#include "base/text.h"
+#include "tools/inspect/commands.h"
+
+namespace clicktally {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr std::string_view kHelp =
+    R"(clicktally-inspect: looks into a checkpoint of clicktally. It never writes to it, whether or not a job runs.
+
+  clicktally-inspect show CHECKPOINT [--format text|json]      batch, totals, users, offsets, when
+  clicktally-inspect get CHECKPOINT USER... [--format text|json]    clicks of users; NULL is one
+  clicktally-inspect export CHECKPOINT [--format csv]          user_id,total_clicks of every user, sorted
+
+  --help, --version
+
+Exit codes
+  0 done   1 a bug   2 command line   3 not a checkpoint   5 checkpoint damaged   7 disk
+  8 output   9 a running job changed it too fast; try again
+)";
+
+absl::Status usage(std::string_view what) {
+  return absl::InvalidArgumentError(fmt::format("{}; see clicktally-inspect --help", what));
+}
+
+absl::StatusOr<CommandLine> command_line_of(const po::variables_map& given) {
+  CommandLine line;
+  if (!given.count("words")) return usage("a command is needed");
+  auto words = given["words"].as<std::vector<std::string>>();
+  line.command = words[0];
+  if (words.size() < 2) return usage(escape_controls(line.command) + ": a checkpoint is needed");
+  line.checkpoint = words[1];
+  line.arguments.assign(words.begin() + 2, words.end());
+  if (!given.count("format")) return line;
+  const auto& format = given["format"].as<std::string>();
+  if (format == "text") {
+    line.format = Format::kText;
+  } else if (format == "json") {
+    line.format = Format::kJson;
+  } else if (format == "csv") {
+    line.format = Format::kCsv;
+  } else {
+    return usage(fmt::format("--format: '{}' is not text, json or csv", escape_controls(format)));
+  }
+  return line;
+}
+
+absl::Status run(int argc, char** argv) {
+  po::options_description all;
+  all.add_options()("format", po::value<std::string>())("help,h", po::bool_switch())(
+      "version", po::bool_switch())("words", po::value<std::vector<std::string>>());
+  po::positional_options_description positional;
+  positional.add("words", -1);
+  po::variables_map given;
+  try {
+    using Style = po::command_line_style::style_t;
+    const int style = Style::allow_long | Style::long_allow_adjacent | Style::long_allow_next;
+    // "-5" is a user, not a flag: short flags do not exist, but for -h.
+    po::store(
+        po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(),
+        given);
+  } catch (const po::error& error) {
+    return usage(escape_controls(error.what()));
+  }
+  const bool help = given["help"].as<bool>();
+  if (help || given["version"].as<bool>()) {
+    std::fputs(help ? kHelp.data() : "clicktally-inspect " CLICKTALLY_VERSION "\n", stdout);
+    return absl::OkStatus();
+  }
+  auto line = command_line_of(given);
+  if (!line.ok()) return line.status();
+  const auto disk = make_posix_disk();
+  if (line->command == "show") return show_command(*disk, *line);
+  if (line->command == "get") return get_command(*disk, *line);
+  if (line->command == "export") return export_command(*disk, *line);
+  return usage(fmt::format("'{}' is not a command", escape_controls(line->command)));
+}
+
+}  // namespace
+}  // namespace clicktally
+
+int main(int argc, char** argv) {
+  using namespace clicktally;
+  std::signal(SIGPIPE, SIG_IGN);
+  const absl::Status status = run(argc, argv);
+  if (!status.ok()) {
+    fmt::print(stderr, "clicktally-inspect: {}\n", escape_controls(message_of(status)));
+  }
+  return exit_code_of(status);
+}
