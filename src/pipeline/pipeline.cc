@@ -117,10 +117,7 @@ absl::Status Pipeline::rule() {
       if (absl::Status status = commit_and_show(*batch); !status.ok()) return status;
     }
     if (stopping) return absl::OkStatus();
-    if (options_.available_now && reached(targets_)) {
-      // Nothing is read beyond the targets, so the batch just committed was the last.
-      return absl::OkStatus();
-    }
+    if (options_.available_now && targets_committed()) return absl::OkStatus();
   }
 }
 
@@ -145,25 +142,33 @@ bool Pipeline::due(bool first) {
     share_limits();
     if (options_.available_now && quota_used()) return true;
   }
-  return (first || options_.available_now) && reached(targets_);
+  return (first || options_.available_now) && targets_read();
 }
 
-bool Pipeline::reached(const std::map<PartitionId, Offset>& targets) {
+bool Pipeline::targets_read() {
   const auto status = source_.status();
-  return std::all_of(targets.begin(), targets.end(), [&](const auto& target) {
+  return std::all_of(targets_.begin(), targets_.end(), [&](const auto& target) {
     const auto found = status.find(target.first);
     return found != status.end() && found->second.next >= target.second;
   });
 }
 
+// Not the same: workers may have read on to the targets after the last batch was closed.
+bool Pipeline::targets_committed() const {
+  return std::all_of(targets_.begin(), targets_.end(), [&](const auto& target) {
+    return committed_next(target.first) >= target.second;
+  });
+}
+
+Offset Pipeline::committed_next(PartitionId id) const {
+  const auto& partitions = checkpoint_.last().partitions;
+  const auto committed = partitions.find(id);
+  return committed != partitions.end() ? committed->second.next : new_partitions_.at(id);
+}
+
 bool Pipeline::quota_used() {
   std::int64_t used = 0;
-  for (const auto& [id, partition] : source_.status()) {
-    const auto committed = checkpoint_.last().partitions.find(id);
-    const Offset began = committed != checkpoint_.last().partitions.end() ? committed->second.next
-                                                                          : new_partitions_[id];
-    used += partition.next - began;
-  }
+  for (const auto& [id, partition] : source_.status()) used += partition.next - committed_next(id);
   return used >= *options_.max_offsets_per_trigger;
 }
 
@@ -184,10 +189,7 @@ void Pipeline::share_limits() {
     std::int64_t left = *options_.max_offsets_per_trigger;
     std::map<PartitionId, std::int64_t> backlog;
     for (const auto& [id, partition] : status) {
-      const auto committed = checkpoint_.last().partitions.find(id);
-      left -= partition.next - (committed != checkpoint_.last().partitions.end()
-                                    ? committed->second.next
-                                    : new_partitions_[id]);
+      left -= partition.next - committed_next(id);
       const Offset end =
           limits.contains(id) ? limits[id] : std::max(partition.latest_known, partition.next);
       backlog[id] = std::max<std::int64_t>(0, end - partition.next);

@@ -71,7 +71,9 @@ class Pipeline {
   absl::Status rule();
   void wait_for_trigger(std::int64_t tick_ms);
   bool due(bool first);
-  bool reached(const std::map<PartitionId, Offset>& targets);
+  bool targets_read();
+  bool targets_committed() const;
+  Offset committed_next(PartitionId id) const;
   bool quota_used();
   void share_limits();
   absl::StatusOr<ClosedBatch> close_batch();

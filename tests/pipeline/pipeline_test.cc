@@ -112,6 +112,7 @@ TEST_F(PipelineTest, AvailableNowCountsWhatIsThereOnceAndEnds) {
     ++expected[i % 701];
   }
   options_.available_now = true;
+  options_.trigger_ms = 3'600'000;
   ASSERT_TRUE(run().ok());
   EXPECT_EQ(counts(), expected);
   EXPECT_EQ(sink_.shown().size(), 1U) << "the first batch ends when all of it was read";
@@ -120,6 +121,15 @@ TEST_F(PipelineTest, AvailableNowCountsWhatIsThereOnceAndEnds) {
   EXPECT_EQ(last.partitions.at(1).next, 10000);
   EXPECT_EQ(last.partitions.at(1).last->offset, 9999);
   EXPECT_EQ(source_.reported().at(2), 10000);
+}
+
+// A tick can close a batch while workers go on to the end: what they read then is one more batch.
+TEST_F(PipelineTest, AvailableNowEndsOnlyWhenAllOfItIsCommitted) {
+  for (int i = 0; i < 200000; ++i) source_.append(i % 3, click_of(i % 7));
+  options_.available_now = true;
+  options_.trigger_ms = 10;
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(checkpoint_->last().totals().clicks, 200000);
 }
 
 TEST_F(PipelineTest, AnEmptyStartMakesAnEmptyBatch0AndThenNoneUntilAnOffsetMoves) {
@@ -262,6 +272,7 @@ TEST_F(PipelineTest, MaxOffsetsPerTriggerBoundsEveryBatchAndLosesNone) {
   for (int i = 0; i < 1000; ++i) source_.append(i % 10 == 0 ? 1 : 0, click_of(4));
   options_.available_now = true;
   options_.max_offsets_per_trigger = 70;
+  options_.trigger_ms = 3'600'000;
   ASSERT_TRUE(run().ok());
   EXPECT_EQ(counts().at(4), 1000);
   const auto shown = sink_.shown();
