@@ -65,10 +65,12 @@ absl::Status send_lines(const std::string& path, EventOutput& output) {
   if (path != "-") file.open(path);
   std::istream& lines = path == "-" ? std::cin : file;
   if (!lines) return absl::NotFoundError(fmt::format("{}: cannot be opened; check the path", path));
-  for (std::string line; !stop_asked && std::getline(lines, line);) {
-    if (absl::Status sent = send_when_there_is_room(output, line); !sent.ok()) return sent;
+  absl::Status sent;
+  for (std::string line; sent.ok() && !stop_asked && std::getline(lines, line);) {
+    sent = send_when_there_is_room(output, line);
   }
-  return output.finish();
+  const absl::Status finished = output.finish();
+  return finished.ok() && !absl::IsCancelled(sent) ? sent : finished;
 }
 
 class Run {
