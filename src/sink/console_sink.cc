@@ -15,7 +15,6 @@ namespace clicktally {
 namespace {
 
 constexpr std::size_t kColumns = 3;
-constexpr std::size_t kNarrowestColumn = 3;
 constexpr std::size_t kTruncatedCell = 20;
 constexpr std::string_view kRuler = "-------------------------------------------\n";
 
@@ -56,9 +55,7 @@ class Table {
     const auto wanted = static_cast<std::size_t>(std::max<std::int64_t>(options.num_rows, 0));
     shown_ = batch.rows.first(std::min(batch.rows.size(), wanted));
     time_ = format_local_time(batch.record->time_ms);
-    if (truncate_) truncate_cell(time_);
-    widths_.fill(kNarrowestColumn);
-    widen(kNames);
+    widen(kNames);  // all longer than 3, Spark's narrowest column
     for (const UserClicks& row : shown_) widen(cells_of(row));
   }
 
