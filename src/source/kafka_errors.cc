@@ -40,7 +40,7 @@ KafkaTrouble judge_partition_error(rd_kafka_resp_err_t code) {
       return KafkaTrouble::kFinal;
 
     default:
-      return code > 0 ? KafkaTrouble::kPassing : KafkaTrouble::kFinal;
+      return code > RD_KAFKA_RESP_ERR__END ? KafkaTrouble::kPassing : KafkaTrouble::kFinal;
   }
 }
 
@@ -55,21 +55,16 @@ absl::Status unreadable_record(std::string_view topic, const PartitionTrouble& t
 }
 
 absl::Status out_of_range(std::string_view topic, const PartitionTrouble& trouble,
-                          const absl::StatusOr<OffsetRange>& available) {
+                          const OffsetRange& available) {
   const std::string where =
       fmt::format("topic {} partition {}: offset {}", topic, trouble.partition, trouble.offset);
-  constexpr std::string_view kNext = "restore the records, or start a new checkpoint";
-  if (!available.ok()) {
-    return absl::OutOfRangeError(fmt::format(
-        "{} is not in Kafka any more, and what it has instead could not be asked ({}); {}", where,
-        std::string(available.status().message()), kNext));
-  }
   const std::string has =
-      fmt::format("Kafka has {} up to before {}", available->earliest, available->latest);
-  if (trouble.offset < available->earliest) {
+      fmt::format("Kafka has {} up to before {}", available.earliest, available.latest);
+  constexpr std::string_view kNext = "restore the records, or start a new checkpoint";
+  if (trouble.offset < available.earliest) {
     return absl::OutOfRangeError(fmt::format(
         "{} is not in Kafka any more: {}, so {} records that were not counted are gone; {}", where,
-        has, group_thousands(available->earliest - trouble.offset), kNext));
+        has, group_thousands(available.earliest - trouble.offset), kNext));
   }
   return absl::OutOfRangeError(
       fmt::format("{} is not in Kafka: {}, so records that were counted are gone, or the topic was "

@@ -13,7 +13,7 @@ namespace clicktally {
 enum class KafkaTrouble {
   kPassing,       // librdkafka tries again from the same offset
   kTopicInDoubt,  // the topic or a partition seems to be gone; brokers say so for a moment at times
-  kOutOfRange,    // Kafka has no such offset (any more)
+  kOutOfRange,    // a broker says that it has no such offset; see range_doubts.h
   kFinal,
 };
 
@@ -31,9 +31,9 @@ struct PartitionTrouble {
 };
 
 absl::Status unreadable_record(std::string_view topic, const PartitionTrouble& trouble);
-// `available` is what Kafka says it has now, or why it does not answer.
+// `available` is what Kafka says it has now.
 absl::Status out_of_range(std::string_view topic, const PartitionTrouble& trouble,
-                          const absl::StatusOr<OffsetRange>& available);
+                          const OffsetRange& available);
 absl::Status no_such_topic(std::string_view topic, std::string_view bootstrap_servers);
 absl::Status not_allowed(std::string_view topic, std::string_view words);
 absl::Status login_refused(std::string_view words);

@@ -109,7 +109,7 @@ void KafkaEvents::error(rd_kafka_resp_err_t code, std::string_view words) {
       break;
   }
   const std::lock_guard lock(mutex_);
-  trouble_ = words;
+  trouble_ = words.substr(0, words.find(" (after "));  // what follows tells of librdkafka's inside
   if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL) {
     login_failed_ = true;
   }

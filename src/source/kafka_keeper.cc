@@ -20,12 +20,13 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kServing{500};
-// Also how long a leader's silent death stays unnoticed: librdkafka would learn of the next leader
-// only when its fetch times out.
-constexpr seconds kBetweenLooks{5};
+// Also how long the successor of a leader that died silently stays unnoticed: librdkafka by itself
+// would learn of it only when its fetch times out.
+constexpr seconds kBetweenLooks{2};
 constexpr seconds kLookAgain{1};
 constexpr milliseconds kOneLook{1000};
 constexpr seconds kBetweenStatusLines{10};
+constexpr milliseconds kBetweenDoubts{500};
 constexpr milliseconds kLastReport{1000};
 constexpr milliseconds kRepeatReport{2000};
 // Brokers that start or lose a controller may say for a moment that a topic does not exist.
@@ -56,6 +57,7 @@ KafkaKeeper::KafkaKeeper(rd_kafka_t* handle, KafkaQueries* queries, KafkaEvents*
       common_queue_(rd_kafka_queue_get_consumer(handle)),
       known_(std::move(known)),
       next_look_(Clock::now() + kBetweenLooks),
+      range_doubts_(queries, topic_),
       thread_([this] { run(); }) {}
 
 KafkaKeeper::~KafkaKeeper() {
@@ -93,6 +95,7 @@ void KafkaKeeper::run() {
   while (!stopping_) {
     serve(kServing);
     queries_->wake_brokers_of(hooks_.hungry());
+    settle_doubts();
     send_report();
     if (events_->take_doubt() || Clock::now() >= next_look_) look_at_topic();
   }
@@ -106,6 +109,28 @@ void KafkaKeeper::serve(milliseconds longest) {
   if (rd_kafka_fatal_error(handle_, words.data(), words.size()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     hooks_.fail(absl::UnavailableError(fmt::format(
         "librdkafka gives up reading topic {}: {}; start again", topic_, words.data())));
+  }
+}
+
+void KafkaKeeper::settle_doubts() {
+  if (Clock::now() < next_doubts_) return;
+  for (const PartitionTrouble& trouble : hooks_.doubted()) {
+    events_->passing("range",
+                     fmt::format("topic {} partition {}: a broker has not offset {}; asking "
+                                 "again before that is believed",
+                                 topic_, trouble.partition, trouble.offset));
+    absl::Status why;
+    switch (range_doubts_.ask(trouble, &why)) {
+      case RangeDoubts::Verdict::kThere:
+        hooks_.resume(trouble.partition);
+        break;
+      case RangeDoubts::Verdict::kGone:
+        hooks_.fail(why);
+        break;
+      case RangeDoubts::Verdict::kUnknownYet:
+        break;
+    }
+    next_doubts_ = Clock::now() + kBetweenDoubts;
   }
 }
 

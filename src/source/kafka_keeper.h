@@ -1,7 +1,8 @@
 // The thread that looks after a running source: it serves librdkafka's callbacks, wakes brokers for
-// hungry partitions, sends reports to the consumer group, looks every few seconds whether the topic
-// has got partitions or is gone, and says in one line every ten seconds when no broker answers.
-// It never blocks a worker, nor the thread that rules the source.
+// hungry partitions, settles whether an offset is really out of range, sends reports to the
+// consumer group, looks every few seconds whether the topic has got partitions or is gone, and says
+// in one line every ten seconds when no broker answers. It never blocks a worker, nor the thread
+// that rules the source.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 
 #include "source/kafka_handles.h"
 #include "source/kafka_queries.h"
+#include "source/range_doubts.h"
 #include "source/source.h"
 
 namespace clicktally {
@@ -23,8 +25,13 @@ namespace clicktally {
 class KafkaKeeper {
  public:
   struct Hooks {
-    std::function<std::vector<PartitionId>()> hungry;  // see KafkaPartition
-    std::function<void(absl::Status)> fail;            // the job cannot go on
+    // Partitions whose queues run dry, see KafkaPartition.
+    std::function<std::vector<PartitionId>()> hungry;
+    // Partitions that rest because a broker has not their offset, and how one goes on.
+    std::function<std::vector<PartitionTrouble>()> doubted;
+    std::function<void(PartitionId)> resume;
+    // The job cannot go on.
+    std::function<void(absl::Status)> fail;
   };
 
   // Starts the thread. `known` are the partitions that are read from the start. The pointers must
@@ -50,6 +57,7 @@ class KafkaKeeper {
   void send_report();
   void repeat_failed_report();
   void finish_reports();
+  void settle_doubts();
   void look_at_topic();
   void topic_exists(const std::vector<PartitionId>& partitions);
   void prepare_new(const std::vector<PartitionId>& fresh);
@@ -74,6 +82,8 @@ class KafkaKeeper {
   Clock::time_point next_look_;
   std::map<PartitionId, Offset> reported_;  // the last report that was sent
   Clock::time_point next_report_{};
+  RangeDoubts range_doubts_;
+  Clock::time_point next_doubts_{};
   std::optional<Clock::time_point> suspected_since_;
   int suspected_times_ = 0;
   std::optional<Clock::time_point> silent_since_;

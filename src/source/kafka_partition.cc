@@ -1,5 +1,7 @@
 #include "source/kafka_partition.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "source/kafka_config.h"
@@ -88,6 +90,17 @@ bool KafkaPartition::give_back() {
   count_ -= given_;
   given_ = 0;
   return track_.next() < track_.limit() && (count_ > 0 || !queue_was_short_);
+}
+
+absl::Status KafkaPartition::restart(rd_kafka_t* handle, Offset offset) {
+  const KafkaPartitionList list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), id_)->offset = offset;
+  KafkaError error(rd_kafka_incremental_unassign(handle, list.get()));
+  if (!error) error.reset(rd_kafka_incremental_assign(handle, list.get()));
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      fmt::format("topic {} partition {}: librdkafka does not fetch again: {}; start again", topic_,
+                  id_, rd_kafka_error_string(error.get())));
 }
 
 void KafkaPartition::pull(std::size_t most) {

@@ -39,11 +39,14 @@ class KafkaPartition {
   PartitionId id() const { return id_; }
   OffsetTrack& track() { return track_; }
 
-  // Fills an empty chunk with up to `most` records. The chunk may stay without progress. A trouble
-  // that ends the job or puts the topic in doubt is returned; the chunk is then worthless if final.
+  // Fills an empty chunk with up to `most` records. The chunk may stay without progress. Returns a
+  // trouble that is final, or an offset out of range: then librdkafka fetches no more, and what the
+  // chunk holds is good.
   std::optional<PartitionTrouble> take(std::size_t most, RecordChunk* chunk);
   // Ends the life of the last chunk's values. True if there is more to take already.
   bool give_back();
+  // Lets librdkafka fetch again from `offset`, below which it had delivered everything.
+  absl::Status restart(rd_kafka_t* handle, Offset offset);
 
   // Whether the queue was full and is now at most half full; asking resets it.
   bool is_hungry() { return hungry_.exchange(false); }

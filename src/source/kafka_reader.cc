@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "base/log.h"
 #include "source/kafka_config.h"
@@ -16,7 +17,6 @@ using std::chrono::milliseconds;
 
 // A ring of the bell that got lost costs at most this.
 constexpr milliseconds kLongestSleep{50};
-constexpr milliseconds kExplaining{2000};
 constexpr milliseconds kDestroying{2000};
 
 // librdkafka joins its threads when a handle is destroyed, and one of them may be looking up a host
@@ -58,6 +58,8 @@ absl::Status KafkaReader::start(const std::map<PartitionId, Offset>& next) {
   keeper_ = std::make_unique<KafkaKeeper>(
       handle_, &queries_, events_.get(), topic_name_, std::move(known),
       KafkaKeeper::Hooks{.hungry = [this] { return hungry(); },
+                         .doubted = [this] { return doubted(); },
+                         .resume = [this](PartitionId id) { resume(id); },
                          .fail = [this](absl::Status status) { fail(std::move(status)); }});
   return absl::OkStatus();
 }
@@ -86,6 +88,8 @@ absl::Status KafkaReader::assign(const std::map<PartitionId, Offset>& next) {
 }
 
 absl::StatusOr<bool> KafkaReader::poll(std::size_t most, RecordChunk* chunk) {
+  chunk->partition = -1;
+  chunk->records.clear();
   if (failed_) return failure();
   std::size_t first = 0;
   std::size_t count = 0;
@@ -97,12 +101,17 @@ absl::StatusOr<bool> KafkaReader::poll(std::size_t most, RecordChunk* chunk) {
   for (std::size_t number = first; number < first + count; ++number) {
     Slot* slot = claim(number);
     if (slot == nullptr) continue;
-    if (const auto trouble = slot->partition.take(most, chunk)) {
-      fail(explain(*trouble));
+    const auto trouble = slot->partition.take(most, chunk);
+    if (trouble && trouble->kind == KafkaTrouble::kFinal) {
+      fail(unreadable_record(topic_name_, *trouble));
+      chunk->partition = -1;
+      chunk->records.clear();
       return failure();
     }
-    if (slot->partition.needs_feeding() && keeper_) keeper_->wake();
-    if (publish(slot, number, *chunk)) return true;
+    const bool goes_out = publish(slot, number, *chunk, trouble);
+    if (keeper_ && (trouble || slot->partition.needs_feeding())) keeper_->wake();
+    if (goes_out) return true;
+    chunk->partition = -1;
   }
   return false;
 }
@@ -110,17 +119,19 @@ absl::StatusOr<bool> KafkaReader::poll(std::size_t most, RecordChunk* chunk) {
 KafkaReader::Slot* KafkaReader::claim(std::size_t number) {
   const std::lock_guard lock(mutex_);
   Slot* slot = slots_[number % slots_.size()].get();
-  if (slot->claimed || slot->next >= slot->limit) return nullptr;
+  if (slot->claimed || slot->doubted || slot->next >= slot->limit) return nullptr;
   slot->claimed = true;
   slot->partition.track().set_limit(slot->limit);
   return slot;
 }
 
-bool KafkaReader::publish(Slot* slot, std::size_t number, const RecordChunk& chunk) {
+bool KafkaReader::publish(Slot* slot, std::size_t number, const RecordChunk& chunk,
+                          const std::optional<PartitionTrouble>& doubted) {
   const bool goes_out = chunk.next_after != chunk.next_before || chunk.repeated > 0;
   if (!goes_out) slot->partition.give_back();
   const std::lock_guard lock(mutex_);
   slot->next = chunk.next_after;
+  slot->doubted = doubted;
   slot->claimed = goes_out;
   if (goes_out) turn_ = (number + 1) % slots_.size();
   return goes_out;
@@ -128,9 +139,9 @@ bool KafkaReader::publish(Slot* slot, std::size_t number, const RecordChunk& chu
 
 void KafkaReader::release(RecordChunk* chunk) {
   if (chunk->partition < 0) return;
-  Slot* slot = slot_of(chunk->partition);
-  chunk->partition = -1;
+  Slot* slot = slot_of(std::exchange(chunk->partition, -1));
   chunk->records.clear();
+  if (slot == nullptr) return;  // stopped meanwhile
   const bool more = slot->partition.give_back();
   {
     const std::lock_guard lock(mutex_);
@@ -145,10 +156,10 @@ void KafkaReader::wait(milliseconds longest) {
 
 KafkaReader::Slot* KafkaReader::slot_of(PartitionId id) const {
   const std::lock_guard lock(mutex_);
-  return std::lower_bound(
-             slots_.begin(), slots_.end(), id,
-             [](const auto& slot, PartitionId wanted) { return slot->partition.id() < wanted; })
-      ->get();
+  const auto at = std::lower_bound(
+      slots_.begin(), slots_.end(), id,
+      [](const auto& slot, PartitionId wanted) { return slot->partition.id() < wanted; });
+  return at == slots_.end() || (*at)->partition.id() != id ? nullptr : at->get();
 }
 
 void KafkaReader::set_limits(const std::map<PartitionId, Offset>& limits) {
@@ -213,9 +224,22 @@ std::vector<PartitionId> KafkaReader::hungry() {
   return ids;
 }
 
-absl::Status KafkaReader::explain(const PartitionTrouble& trouble) {
-  if (trouble.kind != KafkaTrouble::kOutOfRange) return unreadable_record(topic_name_, trouble);
-  return out_of_range(topic_name_, trouble, queries_.ask_range(trouble.partition, kExplaining));
+std::vector<PartitionTrouble> KafkaReader::doubted() {
+  std::vector<PartitionTrouble> all;
+  const std::lock_guard lock(mutex_);
+  for (const auto& slot : slots_) {
+    if (slot->doubted && !slot->claimed) all.push_back(*slot->doubted);
+  }
+  return all;
+}
+
+void KafkaReader::resume(PartitionId id) {
+  // Nobody claims a partition in doubt, so it is ours until the doubt is taken away.
+  Slot* slot = slot_of(id);
+  const absl::Status restarted = slot->partition.restart(handle_, slot->doubted->offset);
+  if (!restarted.ok()) return fail(restarted);
+  const std::lock_guard lock(mutex_);
+  slot->doubted.reset();
 }
 
 void KafkaReader::fail(absl::Status status) {

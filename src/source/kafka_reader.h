@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "source/kafka_events.h"
@@ -49,18 +50,22 @@ class KafkaReader final : public Source {
 
     KafkaPartition partition;  // belongs to the claimer
     bool claimed = false;      // guarded by mutex_, as the rest
-    Offset next;               // as the last claimer left it
+    // A broker says that this offset is out of range: the partition rests until that is settled.
+    std::optional<PartitionTrouble> doubted;
+    Offset next;  // as the last claimer left it
     Offset limit = OffsetTrack::kNoLimit;
   };
 
   absl::Status assign(const std::map<PartitionId, Offset>& next);
-  // The `number`-th slot, if it is free and below its limit; else null.
+  // The `number`-th slot, if it is free, below its limit and not in doubt; else null.
   Slot* claim(std::size_t number);
   // After a take: true if the chunk has progress and goes out; if not, the claim ends.
-  bool publish(Slot* slot, std::size_t number, const RecordChunk& chunk);
-  Slot* slot_of(PartitionId id) const;
+  bool publish(Slot* slot, std::size_t number, const RecordChunk& chunk,
+               const std::optional<PartitionTrouble>& doubted);
+  Slot* slot_of(PartitionId id) const;  // null if there is none
   std::vector<PartitionId> hungry();
-  absl::Status explain(const PartitionTrouble& trouble);
+  std::vector<PartitionTrouble> doubted();
+  void resume(PartitionId id);
   void fail(absl::Status status);
   absl::Status failure() const;
 

@@ -58,7 +58,7 @@ struct TopicDescription {
 
 struct PartitionStatus {
   Offset next = 0;           // the first offset not handed out yet
-  Offset latest_known = -1;  // as of the last fetch; -1 before the first
+  Offset latest_known = -1;  // the log's end as of the last fetch; -1 before the first
 };
 
 class Source {
@@ -74,8 +74,9 @@ class Source {
   virtual absl::Status start(const std::map<PartitionId, Offset>& next) = 0;
 
   // Takes the next run of records, at most `most`, of a partition that no other worker holds. False
-  // when there is nothing now. The chunk's values live until release(). A chunk can have no records
-  // and still move its partition on.
+  // when there is nothing now. The chunk's values live until release(), which must come before the
+  // chunk is used again; after false or an error there is nothing to release. A chunk can have no
+  // records and still move its partition on.
   virtual absl::StatusOr<bool> poll(std::size_t most, RecordChunk* chunk) = 0;
   virtual void release(RecordChunk* chunk) = 0;
   // Returns when there may be something to poll, or after `longest`.
@@ -86,15 +87,16 @@ class Source {
   virtual void set_limits(const std::map<PartitionId, Offset>& limits) = 0;
   virtual std::map<PartitionId, PartitionStatus> status() = 0;
 
-  // Partitions that the topic has got since start(); they are being read from their beginning.
-  // The offsets given are those beginnings. Only while no worker holds a chunk.
+  // Partitions of the topic that start() did not name; they are being read from their beginning,
+  // and have no limit. The offsets given are those beginnings. Only while no worker holds a chunk.
   virtual absl::StatusOr<std::map<PartitionId, Offset>> take_new_partitions() = 0;
 
   // Tells the consumer group how far the checkpoint is, so that ordinary lag tools work. Advisory:
   // never waits, and its failure is at most a log line.
   virtual void report_committed(const std::map<PartitionId, Offset>& next) = 0;
 
-  // Ends fetching. No worker may be inside poll or wait. Bounded to about two seconds.
+  // Ends fetching, after the last report had up to a second to arrive. No worker may be inside poll
+  // or wait; chunks that were not released lose their values. Bounded to about three seconds.
   virtual void stop() = 0;
 };
 
