@@ -112,11 +112,7 @@ absl::Status Checkpoint::recover() {
   if (absl::Status status = check_job_file(disk_, layout_); !status.ok()) return status;
   {
     auto readable = options_.open_state(disk_, layout_.live(), OpenMode::kReadOnly);
-    if (!readable.ok()) {
-      return absl::IsDataLoss(readable.status())
-                 ? with_next_step(readable.status(), "restore the checkpoint from a backup")
-                 : readable.status();
-    }
+    if (!readable.ok()) return readable.status();
     auto verified = verify_state(disk_, layout_, **readable);
     if (!verified.ok()) return verified.status();
     last_ = std::move(verified->record);

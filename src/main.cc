@@ -43,10 +43,12 @@ absl::Status run(Options options) {
       .open_state = [](Disk& seam, const std::string& path, OpenMode mode) {
         return open_count_store(seam, path, mode, CountStoreOptions{});
       }};
-  auto checkpoint = Checkpoint::open(*disk, options.checkpoint, checkpoint_options);
-  if (!checkpoint.ok()) return checkpoint.status();
+  // The source first: it judges the last of the command line, and a command line that is wrong
+  // leaves no directory behind.
   auto source = make_kafka_source(options.source);
   if (!source.ok()) return source.status();
+  auto checkpoint = Checkpoint::open(*disk, options.checkpoint, checkpoint_options);
+  if (!checkpoint.ok()) return checkpoint.status();
   const auto sink = make_sink(options, signals.flag());
 
   auto start = start_up(**source, **checkpoint, clock, signals.flag(), options.start_up);

@@ -164,7 +164,7 @@ absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
   const std::string message = fmt::format("{}: {}", path_, status.ToString());
   const bool missing = status.IsPathNotFound() || status.IsNotFound();
   if (status.IsCorruption() || missing || status.IsInvalidArgument() || status.IsNotSupported()) {
-    return absl::DataLossError(message);
+    return absl::DataLossError(message + "; restore the checkpoint from a backup");
   }
   return status.IsIOError() ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
 }
@@ -287,8 +287,17 @@ absl::StatusOr<Digest> RocksCountStore::sum_of_file_digests() const {
   return sum;
 }
 
-// An iterator over the memtable alone sees exactly what the log holds and no file does yet.
+// An iterator over the memtable alone sees exactly what the log holds and no file does yet, but for
+// deletions. We never write one, so one that is there hides a count that a file still adds up.
 absl::StatusOr<Digest> RocksCountStore::digest_of_log_part() const {
+  for (const std::string& name : {rocksdb::DB::Properties::kNumDeletesActiveMemTable,
+                                  rocksdb::DB::Properties::kNumDeletesImmMemTables}) {
+    std::uint64_t deletions = 0;
+    if (!db_->GetIntProperty(name, &deletions)) {
+      return absl::InternalError(path_ + ": RocksDB does not know " + name);
+    }
+    if (deletions > 0) return absl::DataLossError(path_ + ": the log holds a deletion");
+  }
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kMemtableTier;
   const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(options));
