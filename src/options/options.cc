@@ -21,9 +21,9 @@ constexpr std::string_view kHelp =
 
   clicktally --checkpoint DIR [options]
 
-Reads JSON events, keeps those with action "click", counts them per user_id, and every trigger commits
-counts and offsets in one atomic, synced write to DIR, then prints the batch. Started again with the
-same DIR it goes on exactly where it stopped, whatever stopped it. Runs until Ctrl+C.
+Reads JSON events, keeps those with action "click", counts them per user_id, and every trigger
+commits counts and offsets in one atomic, synced write to DIR, then prints the batch. Started again
+with the same DIR it goes on exactly where it stopped, whatever stopped it. Runs until Ctrl+C.
 
 Input
   --bootstrap-servers HOSTS       Kafka brokers, host:port[,host:port]     [localhost:9092]

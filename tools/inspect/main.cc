@@ -15,11 +15,13 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::string_view kHelp =
-    R"(clicktally-inspect: looks into a checkpoint of clicktally. It never writes to it, whether or not a job runs.
+    R"(clicktally-inspect: looks into a checkpoint of clicktally, whether or not a job runs on it.
 
-  clicktally-inspect show CHECKPOINT [--format text|json]      batch, totals, users, offsets, when
-  clicktally-inspect get CHECKPOINT USER... [--format text|json]    clicks of users; NULL is one
-  clicktally-inspect export CHECKPOINT [--format csv]          user_id,total_clicks of every user, sorted
+  clicktally-inspect show CHECKPOINT [--format text|json]     batch, totals, users, offsets, when
+  clicktally-inspect get CHECKPOINT USER... [--format text|json]      clicks of users; NULL is one
+  clicktally-inspect export CHECKPOINT [--format csv]         user_id,total_clicks of all, sorted
+
+It never writes to a checkpoint.
 
   --help, --version
 
