@@ -215,20 +215,28 @@ rocksdb::Status RocksCountStore::wait_for_level0() {
   });
 }
 
+// All of a commit, in the order of its keys, which a table file needs.
+template <typename Writer>
+rocksdb::Status write_commit(Writer& writer, std::span<const UserClicks> changed, BatchId batch,
+                             std::string_view record) {
+  rocksdb::Status status;
+  if (batch != kNoBatch) status = writer.Put(history_key(batch), slice_of(record));
+  if (status.ok()) status = writer.Put(slice_of(kCommitKey), slice_of(record));
+  std::array<char, CountValue::kSize> value{};
+  for (const UserClicks& row : changed) {
+    if (!status.ok()) break;
+    CountValue{row.clicks, batch}.write_to(value.data());
+    const StateKey key(row.user);
+    status = writer.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
+  }
+  return status;
+}
+
 rocksdb::Status RocksCountStore::log(std::span<const UserClicks> changed, BatchId batch,
                                      std::string_view record) {
   rocksdb::WriteBatch writes;
-  rocksdb::Status status;
-  if (batch != kNoBatch) status = writes.Put(history_key(batch), slice_of(record));
-  if (status.ok()) status = writes.Put(slice_of(kCommitKey), slice_of(record));
-  std::array<char, CountValue::kSize> value{};
-  for (const UserClicks& row : changed) {
-    if (!status.ok()) return status;
-    CountValue{row.clicks, batch}.write_to(value.data());
-    const StateKey key(row.user);
-    status = writes.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
-  }
-  if (!status.ok()) return status;
+  const rocksdb::Status written = write_commit(writes, changed, batch, record);
+  if (!written.ok()) return written;
   rocksdb::WriteOptions synced;
   synced.sync = true;
   return db_->Write(synced, &writes);
@@ -239,15 +247,7 @@ rocksdb::Status RocksCountStore::ingest(std::span<const UserClicks> changed, Bat
   const std::string staged = fmt::format("{}/{}{}", path_, batch, kStagedSuffix);
   rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), rocks_);
   rocksdb::Status status = writer.Open(staged);
-  if (status.ok()) status = writer.Put(history_key(batch), slice_of(record));
-  if (status.ok()) status = writer.Put(slice_of(kCommitKey), slice_of(record));
-  std::array<char, CountValue::kSize> value{};
-  for (const UserClicks& row : changed) {
-    if (!status.ok()) return status;
-    CountValue{row.clicks, batch}.write_to(value.data());
-    const StateKey key(row.user);
-    status = writer.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
-  }
+  if (status.ok()) status = write_commit(writer, changed, batch, record);
   if (status.ok()) status = writer.Finish();
   if (!status.ok()) return status;
   rocksdb::IngestExternalFileOptions options;
