@@ -211,7 +211,6 @@ absl::StatusOr<ParsedCommandLine> read(const po::variables_map& given) {
   }
   options.start_up.topic = options.source.topic;
   options.start_up.checkpoint_path = options.checkpoint;
-  options.source.workers = options.pipeline.workers;
   return parsed;
 }
 

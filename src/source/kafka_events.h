@@ -37,9 +37,8 @@ class KafkaEvents {
   bool take_doubt() { return doubt_.exchange(false); }
   void raise_doubt() { doubt_ = true; }
 
-  // A passing trouble that a person may want to know of, at most one line in ten seconds for a
-  // topic
-  // (`what`).
+  // A passing trouble that a person may want to know of: at most one line in ten seconds for each
+  // kind (`what`).
   void passing(std::string_view what, std::string_view line);
 
   // Reports to the group: at most one is under way. Failures are logged once they have gone on for

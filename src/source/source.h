@@ -41,7 +41,6 @@ struct SourceOptions {
   IsolationLevel isolation = IsolationLevel::kReadCommitted;
   // Passed to librdkafka as they are; checked by check_source_property() before.
   std::vector<std::pair<std::string, std::string>> properties;
-  int workers = 1;
 };
 
 // The offsets that Kafka had for a partition at one moment.

@@ -58,6 +58,22 @@ TEST(KafkaKeeper, TheGroupCanBeNamed) {
   EXPECT_EQ(kafka.committed("lag-watchers", kTopic, 0), 5);
 }
 
+TEST(KafkaKeeper, AReportThatFailedIsSentAgain) {
+  MockKafka kafka;
+  kafka.create_topic(kTopic, 1);
+  kafka.fail_next(MockKafka::kOffsetCommit, 1, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+  auto source = source_for(kafka.bootstrap_servers());
+  ASSERT_TRUE(begin(source.get(), {{0, 0}}).ok());
+  source->report_committed({{0, 9}});
+  const auto start = steady_clock::now();
+  Offset committed = -1;
+  while (committed != 9 && since(start) < seconds(10)) {
+    std::this_thread::sleep_for(milliseconds(200));
+    committed = kafka.committed("clicktally-" + kTopic, kTopic, 0);
+  }
+  EXPECT_EQ(committed, 9);
+}
+
 TEST(KafkaKeeper, AReportThatFailsDisturbsNothing) {
   MockKafka kafka;
   kafka.create_topic(kTopic, 1);

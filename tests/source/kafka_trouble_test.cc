@@ -71,6 +71,20 @@ TEST(KafkaTrouble, ABrokerThatWronglySaysOutOfRangeIsNotBelieved) {
   EXPECT_EQ(seen.gaps + seen.repeated, 0);
 }
 
+// A new leader does not know at once all that was committed under the old one.
+TEST(KafkaTrouble, AnOffsetBeyondTheEndIsGivenTimeToAppear) {
+  MockKafka kafka;
+  kafka.create_topic(kTopic, 1);
+  kafka.produce(kTopic, 0, numbered(0, 10));
+  auto source = source_for(kafka.bootstrap_servers());
+  ASSERT_TRUE(begin(source.get(), {{0, 12}}).ok());
+  Seen seen;
+  ASSERT_TRUE(drain_for(source.get(), &seen, seconds(4)).ok());
+  kafka.produce(kTopic, 0, numbered(10, 20));
+  ASSERT_TRUE(drain_records(source.get(), &seen, 8, seconds(3)).ok());
+  EXPECT_EQ(seen.offsets[0], from_to(12, 20));
+}
+
 TEST(KafkaTrouble, ARecordOfAWrongChecksumEndsTheJobAtThatRecord) {
   MockKafka kafka(1);
   kafka.create_topic(kTopic, 1);
@@ -284,6 +298,9 @@ TEST(KafkaTrouble, ATopicThatStaysAwayEndsTheJob) {
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_TRUE(says(status, "topic clicks: Kafka does not have it any more")) << status;
   EXPECT_GT(since(start), seconds(4)) << "brokers may say so for a moment";
+  const auto stopped = steady_clock::now();
+  source->stop();
+  EXPECT_LT(since(stopped), milliseconds(1800)) << "librdkafka must not hang on what is left";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // or load code; secrets never show in an error.
 #include <gtest/gtest.h>
 
+#include "source/kafka_config.h"
 #include "source/kafka_source.h"
 
 namespace clicktally {
@@ -104,6 +105,12 @@ TEST(SourceProperty, NeverShowsASecret) {
     ASSERT_FALSE(status.ok()) << name;
     EXPECT_FALSE(says(status, "hunter2")) << name;
   }
+}
+
+TEST(SourceProperty, HidesSecretsInWhateverTextHasThem) {
+  SourceOptions options;
+  options.properties = {{"sasl.password", "hunter2"}, {"client.id", "plain"}};
+  EXPECT_EQ(without_secrets("hunter2, hunter2 and plain", options), "(hidden), (hidden) and plain");
 }
 
 TEST(SourceProperty, AnImpossibleTopicNameIsRefused) {
