@@ -160,7 +160,8 @@ class PlainConsumer {
 
 }  // namespace
 
-absl::StatusOr<Drained> drain_by_source(const SourceOptions& options, std::size_t chunk) {
+absl::StatusOr<Drained> drain_by_source(const SourceOptions& options, int workers,
+                                        std::size_t chunk) {
   auto source = make_kafka_source(options);
   if (!source.ok()) return source.status();
   auto topic = (*source)->describe(kPatience);
@@ -175,7 +176,7 @@ absl::StatusOr<Drained> drain_by_source(const SourceOptions& options, std::size_
   }
   if (absl::Status status = (*source)->start(begins); !status.ok()) return status;
   (*source)->set_limits(ends);
-  auto drained = SourceDrain(**source, offsets, chunk).run(options.workers);
+  auto drained = SourceDrain(**source, offsets, chunk).run(workers);
   (*source)->stop();
   return drained;
 }

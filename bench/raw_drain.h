@@ -22,7 +22,8 @@ struct Drained {
 };
 
 // `chunk` is the most records that a worker polls at once.
-absl::StatusOr<Drained> drain_by_source(const SourceOptions& options, std::size_t chunk);
+absl::StatusOr<Drained> drain_by_source(const SourceOptions& options, int workers,
+                                        std::size_t chunk);
 absl::StatusOr<Drained> drain_plainly(const SourceOptions& options);
 
 }  // namespace clicktally

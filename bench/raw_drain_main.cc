@@ -20,6 +20,7 @@ namespace {
 namespace po = boost::program_options;
 
 struct RawOptions {
+  int workers = 1;
   SourceOptions source;
   std::size_t chunk = 2048;
   bool plain = false;
@@ -50,7 +51,7 @@ RawOptions parse(int argc, char** argv) {
   po::options_description all;
   all.add_options()("bootstrap-servers", po::value(&options.source.bootstrap_servers))(
       "topic", po::value(&options.source.topic))(
-      "workers", po::value(&options.source.workers)->default_value(cores()))(
+      "workers", po::value(&options.workers)->default_value(cores()))(
       "chunk", po::value(&options.chunk))("plain", po::bool_switch(&options.plain))(
       "property,X", po::value(&properties))("help", po::bool_switch(&options.help));
   po::variables_map given;
@@ -61,7 +62,7 @@ RawOptions parse(int argc, char** argv) {
     if (equals == std::string::npos) throw po::error("-X: '" + property + "' is not NAME=VALUE");
     options.source.properties.emplace_back(property.substr(0, equals), property.substr(equals + 1));
   }
-  if (options.source.workers < 1 || options.chunk < 1) {
+  if (options.workers < 1 || options.chunk < 1) {
     throw po::error("--workers and --chunk are numbers from 1 up");
   }
   return options;
@@ -83,8 +84,9 @@ std::int64_t peak_rss_kb() {
 
 int run(const RawOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  const auto drained = options.plain ? drain_plainly(options.source)
-                                     : drain_by_source(options.source, options.chunk);
+  const auto drained = options.plain
+                           ? drain_plainly(options.source)
+                           : drain_by_source(options.source, options.workers, options.chunk);
   if (!drained.ok()) {
     fmt::print(stderr, "clicktally-raw-drain: {}\n", message_of(drained.status()));
     return 1;
