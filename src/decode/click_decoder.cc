@@ -28,8 +28,14 @@ constexpr std::string_view kAction = "action";
 constexpr std::string_view kUserId = "user_id";
 constexpr std::string_view kClickAction = "click";
 
-// What Spark's row holds in the column `action`.
-enum class Action { kNull, kClick, kOther };
+// What Spark's row holds in the column `action`; kBroken is null for good.
+enum class Action { kNull, kClick, kOther, kBroken };
+
+struct Columns {
+  Action action = Action::kNull;
+  UserKey user = kNullUser;
+  bool user_broken = false;
+};
 
 // A string column takes any value: what is not a string becomes its JSON text, and none is `click`.
 Action read_action(dom::element value, Action before) {
@@ -43,19 +49,41 @@ Action read_action(dom::element value, Action before) {
   }
   const std::string_view text = value.get_string().value_unsafe();
   if (text == kClickAction) return Action::kClick;
-  // Too long for Spark's reader, which then leaves the column as it was.
-  if (text.size() > kLongestText && utf16_length(text) > kLongestText) return before;
-  return Action::kOther;
+  if (text.size() <= kLongestText) return Action::kOther;
+  const std::size_t length = utf16_length(text);
+  if (length >= kBreakingText) return Action::kBroken;
+  return length > kLongestText ? before : Action::kOther;
 }
 
 // An int column takes whole numbers in its range and null; anything else leaves it as it was.
-UserKey read_user_id(dom::element value, UserKey before) {
-  if (value.is_null()) return kNullUser;
-  if (value.type() != dom::element_type::INT64) return before;
-  const std::int64_t id = value.get_int64().value_unsafe();
-  const bool fits = id >= std::numeric_limits<std::int32_t>::min() &&
-                    id <= std::numeric_limits<std::int32_t>::max();
-  return fits ? id : before;
+void read_user_id(dom::element value, Columns* columns) {
+  if (value.type() == dom::element_type::INT64) {
+    const std::int64_t id = value.get_int64().value_unsafe();
+    if (id < std::numeric_limits<std::int32_t>::min()) return;
+    if (id > std::numeric_limits<std::int32_t>::max()) return;
+    columns->user = id;
+  } else if (value.is_null()) {
+    columns->user = kNullUser;
+  } else if (value.type() == dom::element_type::STRING) {
+    const std::string_view text = value.get_string().value_unsafe();
+    if (text.size() >= kBreakingText && utf16_length(text) >= kBreakingText) {
+      columns->user_broken = true;
+    }
+  }
+}
+
+Decoded answer_of(const Columns& columns) {
+  switch (columns.action) {
+    case Action::kClick:
+      return Decoded::click(columns.user_broken ? kNullUser : columns.user);
+    case Action::kOther:
+      return Decoded::other_event();
+    case Action::kNull:
+      return Decoded::rejection(RejectionCause::kMissingAction);
+    case Action::kBroken:
+      break;
+  }
+  return Decoded::rejection(RejectionCause::kNotJson);
 }
 
 Decoded read_document(dom::element document) {
@@ -63,29 +91,21 @@ Decoded read_document(dom::element document) {
   if (document.get_object().get(fields) != simdjson::SUCCESS) {
     return Decoded::rejection(RejectionCause::kNotObject);
   }
-  Action action = Action::kNull;
-  UserKey user = kNullUser;
+  Columns columns;
   for (auto field = fields.begin(), end = fields.end(); field != end; ++field) {
     const std::uint32_t length = field.key_length();
     if (length == kAction.size()) {
-      if (std::memcmp(field.key_c_str(), kAction.data(), kAction.size()) == 0) {
-        action = read_action(field.value(), action);
+      if (std::memcmp(field.key_c_str(), kAction.data(), kAction.size()) == 0 &&
+          columns.action != Action::kBroken) {
+        columns.action = read_action(field.value(), columns.action);
       }
     } else if (length == kUserId.size()) {
       if (std::memcmp(field.key_c_str(), kUserId.data(), kUserId.size()) == 0) {
-        user = read_user_id(field.value(), user);
+        read_user_id(field.value(), &columns);
       }
     }
   }
-  switch (action) {
-    case Action::kNull:
-      return Decoded::rejection(RejectionCause::kMissingAction);
-    case Action::kClick:
-      return Decoded::click(user);
-    case Action::kOther:
-      break;
-  }
-  return Decoded::other_event();
+  return answer_of(columns);
 }
 
 bool is_blank(std::string_view value) {
@@ -129,7 +149,7 @@ struct ClickDecoder::Impl {
   }
 
   Decoded decode(std::string_view value) {
-    // A broken document may end in the middle of a word; what follows must not complete it.
+    // The parser reads past the end; nothing there may complete a broken document.
     std::memcpy(buffer.get(), value.data(), value.size());
     std::memset(buffer.get() + value.size(), 0, simdjson::SIMDJSON_PADDING);
     dom::element document;

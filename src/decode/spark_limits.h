@@ -7,8 +7,12 @@
 //               for a number that begins with 0 and has only one of fraction and exponent
 //   20,000,000  characters (UTF-16 units, escapes resolved) of a field's name
 //
-// A *value* of more than 20,000,000 characters is no reason to refuse a document: it only cannot
-// become a column's value.
+// A *value* of more than 20,000,000 characters is no reason to refuse a document; it only cannot
+// become a column's value, and the column stays as it was. One that is longer by another 65,536
+// breaks the reader off in the middle: then the column is null, whatever else the document holds.
+// (In between it depends on what Spark's thread read before.) Other columns do not suffer: Spark's
+// optimizer has `action` and `user_id` read in two passes, each of which skips the values it does
+// not need.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +23,7 @@ namespace clicktally {
 inline constexpr std::size_t kDeepestNesting = 1'000;
 inline constexpr std::size_t kLongestNumber = 1'000;
 inline constexpr std::size_t kLongestText = 20'000'000;
+inline constexpr std::size_t kBreakingText = kLongestText + 65'536;
 
 // False means that no number in `json` is beyond the limit. Looks at one byte in a thousand of most
 // documents.
