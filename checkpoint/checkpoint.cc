@@ -49,10 +49,7 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::open(Disk& disk, const s
 absl::Status Checkpoint::prepare_directory() {
   const std::string& root = layout_.root();
   if (absl::IsNotFound(disk_.stat(root + "/.").status())) {
-    if (options_.must_exist) {
-      return absl::FailedPreconditionError(
-          root + ": there is no checkpoint, and --existing asks for one; check the path");
-    }
+    if (absl::Status status = may_be_made(); !status.ok()) return status;
     if (absl::Status status = make_directories(disk_, root); !status.ok()) return status;
   }
   auto info = disk_.stat(root + "/.");
@@ -71,6 +68,12 @@ absl::Status Checkpoint::prepare_directory() {
   return absl::OkStatus();
 }
 
+absl::Status Checkpoint::may_be_made() const {
+  if (!options_.must_exist) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      layout_.root() + ": there is no checkpoint, and --existing asks for one; check the path");
+}
+
 absl::Status Checkpoint::lock() {
   const auto deadline = std::chrono::steady_clock::now() + kReaderPatience;
   while (true) {
@@ -80,9 +83,10 @@ absl::Status Checkpoint::lock() {
       lock_ = std::move(*lock);
       return absl::OkStatus();
     }
-    const bool reader = holder == Disk::LockMode::kShared;
+    // A reader may have let go before the kernel was asked who held it.
+    const bool writer = holder == Disk::LockMode::kExclusive;
     if (!absl::IsAlreadyExists(lock.status())) return lock.status();
-    if (!reader || std::chrono::steady_clock::now() > deadline) {
+    if (writer || std::chrono::steady_clock::now() > deadline) {
       return with_next_step(lock.status(), "stop it first, or give this job another --checkpoint");
     }
     std::this_thread::sleep_for(kReaderPoll);
@@ -98,12 +102,7 @@ absl::Status Checkpoint::recover() {
           layout_.root() +
           ": neither empty nor a checkpoint of clicktally; name an empty or a new directory");
     case CheckpointKind::kAbsent:
-      if (options_.must_exist) {
-        return absl::FailedPreconditionError(
-            layout_.root() +
-            ": there is no checkpoint, and --existing asks for one; check the path");
-      }
-      return absl::OkStatus();
+      return may_be_made();
     case CheckpointKind::kUnfinished:
       return finish_creation();
     case CheckpointKind::kWhole:
@@ -138,7 +137,7 @@ absl::Status Checkpoint::finish_creation() {
   auto shown = read_shown(disk_, layout_);
   if (shown.ok() && shown->batch != kNoBatch) return damaged;
   if (!shown.ok() && !absl::IsNotFound(shown.status())) return shown.status();
-  if (!exists(disk_, layout_.live())) return absl::OkStatus();
+  if (!exists(disk_, layout_.live())) return may_be_made();
 
   auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadOnly);
   if (!store.ok()) return store.status();
@@ -184,10 +183,9 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
 absl::Status Checkpoint::commit(const CommitRecord& next, std::span<const UserClicks> changed) {
   const absl::Status done = store_->commit(changed, next.batch, encode_commit_record(next));
   if (!done.ok()) {
-    return with_next_step(done,
-                          fmt::format("batch {} was not committed, the checkpoint is at batch "
-                                      "{}; mend the disk and start again",
-                                      next.batch, last_.batch));
+    return with_next_step(done, fmt::format("the checkpoint is at batch {} or {}, whole; mend the "
+                                            "disk and start again",
+                                            last_.batch, next.batch));
   }
   last_ = next;
   last_was_shown_ = false;

@@ -74,6 +74,7 @@ class Checkpoint {
   absl::Status lock();
   absl::Status recover();
   absl::Status finish_creation();
+  absl::Status may_be_made() const;
 
   Disk& disk_;
   const CheckpointLayout layout_;

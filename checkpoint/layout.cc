@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "base/hash.h"
 
@@ -25,14 +26,15 @@ absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayou
     return std::find(names->begin(), names->end(), name) != names->end();
   };
   if (has(CheckpointLayout::kJobName)) return CheckpointKind::kWhole;
-  if (has("live") || has(CheckpointLayout::kShownName) || has("live.new")) {
-    return CheckpointKind::kUnfinished;
-  }
+  const bool begun = has("live") || has("live.new") || has(CheckpointLayout::kShownName);
+  // A stranger's directory may hold a "live" too: it is ours only if everything in it is.
   std::erase_if(*names, [](const std::string& name) {
-    return name == "lost+found" || name == std::string(CheckpointLayout::kJobName) + ".tmp" ||
-           name == std::string(CheckpointLayout::kShownName) + ".tmp";
+    static const std::set<std::string> kOurs{"live",      "live.new",     "SHOWN",
+                                             "SHOWN.tmp", "job.json.tmp", "lost+found"};
+    return kOurs.contains(name);
   });
-  return names->empty() ? CheckpointKind::kAbsent : CheckpointKind::kForeign;
+  if (!names->empty()) return CheckpointKind::kForeign;
+  return begun ? CheckpointKind::kUnfinished : CheckpointKind::kAbsent;
 }
 
 std::string job_file_text() {

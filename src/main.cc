@@ -33,10 +33,9 @@ std::unique_ptr<Sink> make_sink(const Options& options, const std::atomic<bool>&
   return make_console_sink(console);
 }
 
-absl::Status run(Options options) {
+absl::Status run(Options options, const StopSignals& signals) {
   const SystemClock clock;
   options.start_up.began_ms = clock.monotonic_ms();
-  const StopSignals signals(kStopPatience);
   const auto disk = make_posix_disk();
   const CheckpointOptions checkpoint_options{
       .must_exist = options.existing,
@@ -59,24 +58,31 @@ absl::Status run(Options options) {
   return pipeline.run(*start);
 }
 
+int report(const absl::Status& status) {
+  if (!status.ok()) {
+    fmt::print(stderr, "clicktally: {}\n", escape_controls(message_of(status)));
+  }
+  return exit_code_of(status);
+}
+
 }  // namespace
 }  // namespace clicktally
 
 int main(int argc, char** argv) {
   using namespace clicktally;
   ::umask(077);
-  auto parsed = parse_command_line(argc, argv);
-  if (parsed.ok() && parsed->print) {
-    std::fputs(parsed->print->c_str(), stdout);
-    return std::fflush(stdout) == 0 ? 0 : exit_code_of(absl::AbortedError(""));
-  }
-  absl::Status status = parsed.status();
-  if (status.ok()) {
+  try {
+    auto parsed = parse_command_line(argc, argv);
+    if (parsed.ok() && parsed->print) {
+      std::fputs(parsed->print->c_str(), stdout);
+      return std::fflush(stdout) == 0 ? 0 : exit_code_of(absl::AbortedError(""));
+    }
+    if (!parsed.ok()) return report(parsed.status());
     set_log_level(parsed->options.log_level);
-    status = run(parsed->options);
+    // Outlives the last line that is printed: printing may block, and a stop must be bounded.
+    const StopSignals signals(kStopPatience);
+    return report(run(parsed->options, signals));
+  } catch (const std::exception& error) {  // memory or threads that the system does not give
+    return report(absl::InternalError(error.what()));
   }
-  if (!status.ok()) {
-    fmt::print(stderr, "clicktally: {}\n", escape_controls(message_of(status)));
-  }
-  return exit_code_of(status);
 }

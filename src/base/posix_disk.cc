@@ -32,6 +32,8 @@ absl::Status errno_status(std::string_view what, const std::string& path, int er
     case EACCES:
     case EPERM:
       return absl::PermissionDeniedError(message);
+    case ENOTDIR:
+      return absl::FailedPreconditionError(message);
     default:
       return absl::ResourceExhaustedError(message);
   }

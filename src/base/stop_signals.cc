@@ -9,12 +9,26 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/exit_code.h"
 #include "base/log.h"
 
 namespace clicktally {
+namespace {
+
+// One line to standard error if it takes one now. The logger would wait for a reader of a full
+// pipe, and with it the watcher, and with it every later signal.
+void say(std::string_view line) {
+  pollfd error_output{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&error_output, 1, 0) != 1 || (error_output.revents & POLLOUT) == 0) return;
+  const std::string text = fmt::format("clicktally: {}\n", line);
+  [[maybe_unused]] const ssize_t put = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+}  // namespace
 
 StopSignals::StopSignals(std::chrono::milliseconds patience) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed output is an error of the write, reported there
@@ -48,17 +62,17 @@ void StopSignals::watch(std::chrono::milliseconds patience) {
     if (ready < 0) continue;  // EINTR
     if (watched[1].revents != 0) return;
     if (ready == 0) {
-      log_error("stopping takes longer than {} ms; leaving now, the last commit stands",
-                patience.count());
+      say("stopping takes too long; leaving now, the last commit stands");
       std::_Exit(leave_at_once);
     }
     signalfd_siginfo info{};
     if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
     if (flag_.exchange(true)) {
-      log_warning("second signal; leaving now, the last commit stands");
+      say("second signal; leaving now, the last commit stands");
       std::_Exit(leave_at_once);
     }
-    log_info("{}; stopping after one last commit", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    say(info.ssi_signo == SIGINT ? "SIGINT; stopping after one last commit"
+                                 : "SIGTERM; stopping after one last commit");
   }
 }
 

@@ -16,6 +16,8 @@ namespace {
 
 namespace po = boost::program_options;
 
+constexpr std::int64_t kMostOffsets = 1'000'000'000'000'000;
+
 constexpr std::string_view kHelp =
     R"(clicktally: counts clicks per user from a Kafka topic, and never loses or repeats one.
 
@@ -163,8 +165,7 @@ void read_triggers(Reader& reader, PipelineOptions& options) {
   }
   options.available_now = reader.flag("available-now");
   std::int64_t most_offsets = 0;
-  reader.number("max-offsets-per-trigger", 1, std::numeric_limits<std::int64_t>::max(),
-                &most_offsets);
+  reader.number("max-offsets-per-trigger", 1, kMostOffsets, &most_offsets);
   if (most_offsets > 0) options.max_offsets_per_trigger = most_offsets;
   cpu_set_t cores;
   options.workers =

@@ -177,6 +177,12 @@ bool Pipeline::quota_used() {
 void Pipeline::share_limits() {
   if (!options_.available_now && !options_.max_offsets_per_trigger) return;
   const Gate::Closed closed(gate_);
+  set_limits();
+}
+
+// Inside the closed gate.
+void Pipeline::set_limits() {
+  if (!options_.available_now && !options_.max_offsets_per_trigger) return;
   std::map<PartitionId, Offset> limits;
   const auto status = source_.status();
   if (options_.available_now) {
@@ -194,8 +200,7 @@ void Pipeline::share_limits() {
           limits.contains(id) ? limits[id] : std::max(partition.latest_known, partition.next);
       backlog[id] = std::max<std::int64_t>(0, end - partition.next);
     }
-    const auto shares =
-        share_quota(std::max<std::int64_t>(0, left), backlog, checkpoint_.last().batch + 1);
+    const auto shares = share_quota(std::max<std::int64_t>(0, left), backlog, triggers_);
     for (const auto& [id, share] : shares) {
       const Offset limit = status.at(id).next + share;
       const auto target = limits.find(id);
@@ -214,7 +219,13 @@ absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
     if (absl::Status status = failure(); !status.ok()) return status;
     auto added = source_.take_new_partitions();
     if (!added.ok()) return added.status();
+    for (const auto& [id, earliest] : *added) {
+      const absl::Status whole = check_new_partition(checkpoint_.last().job.topic, id, earliest);
+      if (!whole.ok()) return whole;
+    }
     new_partitions_.merge(*added);
+    ++triggers_;
+    set_limits();
     for (Accumulator& accumulator : accumulators_) parts.push_back(accumulator.take());
     batch.time_ms = clock_.wall_ms();
     const std::lock_guard lock(mutex_);

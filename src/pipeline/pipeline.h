@@ -76,6 +76,7 @@ class Pipeline {
   Offset committed_next(PartitionId id) const;
   bool quota_used();
   void share_limits();
+  void set_limits();
   absl::StatusOr<ClosedBatch> close_batch();
   absl::Status commit_and_show(const ClosedBatch& batch);
   absl::Status show(std::span<const UserClicks> changed, bool again);
@@ -100,6 +101,7 @@ class Pipeline {
   std::map<PartitionId, Offset> targets_;         // the ends listed at this start
   std::map<PartitionId, Offset> new_partitions_;  // being read, not in a commit yet
   bool caught_up_once_ = false;
+  std::int64_t triggers_ = 0;  // whose turn it is when a quota is too small for all partitions
 };
 
 }  // namespace clicktally

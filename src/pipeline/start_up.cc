@@ -8,15 +8,19 @@
 namespace clicktally {
 namespace {
 
-constexpr auto kAskFor = std::chrono::milliseconds(1000);
+// Each attempt begins anew, so a slow network needs a longer one; a stop must not wait too long.
+constexpr auto kAskFor = std::chrono::milliseconds(500);
+constexpr auto kAskForAtMost = std::chrono::milliseconds(3000);
 constexpr std::int64_t kStatusEveryMs = 5000;
 
 absl::StatusOr<TopicDescription> wait_for_kafka(Source& source, const Clock& clock,
                                                 const std::atomic<bool>& stop) {
   const std::int64_t asked_ms = clock.monotonic_ms();
   std::int64_t next_status_ms = asked_ms + kStatusEveryMs;
+  auto ask_for = kAskFor;
   while (!stop) {
-    auto topic = source.describe(kAskFor);
+    auto topic = source.describe(ask_for);
+    ask_for = std::min(2 * ask_for, kAskForAtMost);
     if (topic.ok() || !absl::IsDeadlineExceeded(topic.status())) return topic;
     if (const std::int64_t now_ms = clock.monotonic_ms(); now_ms >= next_status_ms) {
       log_warning("waiting for Kafka for {} s: {}", (now_ms - asked_ms) / 1000,
@@ -85,19 +89,24 @@ absl::Status check_offsets(const CommitRecord& record, const TopicDescription& t
     if (partition.next > range.latest) {
       return absl::OutOfRangeError(fmt::format(
           "{} partition {}: counted up to offset {}, but Kafka's log ends at {}: the topic was "
-          "made "
-          "anew, or lost {} records that are counted; start a new checkpoint",
+          "made anew, or lost {} records that are counted: start a new checkpoint; or, if "
+          "uncommitted "
+          "records were read before, a transaction is open: wait for its end",
           options.topic, id, partition.next, range.latest, partition.next - range.latest));
     }
   }
   return absl::OkStatus();
 }
 
-StartUp starting_points(const CommitRecord& record, TopicDescription topic) {
+absl::StatusOr<StartUp> starting_points(const CommitRecord& record, TopicDescription topic,
+                                        const StartUpOptions& options) {
   StartUp out{.topic = std::move(topic), .next = {}, .new_partitions = {}};
   for (const auto& [id, range] : out.topic.partitions) {
     const auto known = record.partitions.find(id);
     if (known == record.partitions.end()) {
+      if (absl::Status s = check_new_partition(options.topic, id, range.earliest); !s.ok()) {
+        return s;
+      }
       out.new_partitions[id] = range.earliest;
       out.next[id] = range.earliest;
     } else {
@@ -120,6 +129,14 @@ absl::StatusOr<TopicDescription> pin(Source& source, Checkpoint& checkpoint, con
 
 }  // namespace
 
+absl::Status check_new_partition(const std::string& topic, PartitionId id, Offset earliest) {
+  if (earliest == 0) return absl::OkStatus();
+  return absl::OutOfRangeError(
+      fmt::format("{} partition {}: new since the last commit, but its first {} records are gone "
+                  "from Kafka uncounted; restore them, or start a new checkpoint",
+                  topic, id, earliest));
+}
+
 absl::StatusOr<StartUp> start_up(Source& source, Checkpoint& checkpoint, const Clock& clock,
                                  const std::atomic<bool>& stop, const StartUpOptions& options) {
   auto topic = wait_for_kafka(source, clock, stop);
@@ -132,7 +149,8 @@ absl::StatusOr<StartUp> start_up(Source& source, Checkpoint& checkpoint, const C
     if (absl::Status s = check_job(checkpoint.last().job, *topic, options); !s.ok()) return s;
   }
   if (absl::Status s = check_offsets(checkpoint.last(), *topic, options); !s.ok()) return s;
-  StartUp ready = starting_points(checkpoint.last(), std::move(*topic));
+  auto ready = starting_points(checkpoint.last(), std::move(*topic), options);
+  if (!ready.ok()) return ready.status();
   const CommitRecord& record = checkpoint.last();
   const double seconds = static_cast<double>(clock.monotonic_ms() - options.began_ms) / 1000;
   if (is_new) {

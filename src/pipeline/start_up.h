@@ -29,6 +29,9 @@ struct StartUp {
   std::map<PartitionId, Offset> new_partitions;  // of those, the ones the checkpoint does not know
 };
 
+// kOutOfRange if records of a partition that the checkpoint does not know are gone already.
+absl::Status check_new_partition(const std::string& topic, PartitionId id, Offset earliest);
+
 // Waits for Kafka as long as it takes, with a status line every few seconds. kCancelled once `stop`
 // is set. kFailedPrecondition when the checkpoint is of another job, kOutOfRange when Kafka lacks
 // offsets that were not counted. Logs the line that ends start-up.

@@ -156,6 +156,32 @@ TEST_F(CheckpointTest, AForeignDirectoryIsRefusedAndLeftAlone) {
   EXPECT_TRUE(fs::exists(path_ + "/thesis.txt"));
 }
 
+TEST_F(CheckpointTest, AForeignDirectoryWithNamesLikeOursIsLeftAlone) {
+  fs::create_directories(path_ + "/live.new");
+  fs::permissions(path_, fs::perms::owner_all);
+  std::ofstream(path_ + "/live.new/thesis.txt") << "precious";
+  std::ofstream(path_ + "/other.txt") << "precious";
+  EXPECT_TRUE(absl::IsFailedPrecondition(open().status()));
+  EXPECT_TRUE(fs::exists(path_ + "/live.new/thesis.txt"));
+}
+
+TEST_F(CheckpointTest, ExistingDoesNotMakeAnewWhatWasNeverFinished) {
+  {
+    auto checkpoint = open();
+    ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
+  }
+  fs::remove(path_ + "/job.json");
+  fs::rename(path_ + "/live", path_ + "/live.new");
+  EXPECT_TRUE(absl::IsFailedPrecondition(open(true).status()));
+}
+
+TEST_F(CheckpointTest, AFileIsNoCheckpoint) {
+  std::ofstream(dir_.file("file")) << "x";
+  EXPECT_TRUE(absl::IsFailedPrecondition(
+      Checkpoint::open(*disk_, dir_.file("file"), {.must_exist = false, .open_state = open_state})
+          .status()));
+}
+
 TEST_F(CheckpointTest, ADirectoryThatOthersMayWriteIsRefused) {
   make_three_batches();
   fs::permissions(path_, fs::perms::owner_all | fs::perms::others_all);

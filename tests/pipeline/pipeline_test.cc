@@ -297,6 +297,25 @@ TEST_F(PipelineTest, ANewPartitionIsReadFromItsBeginning) {
   EXPECT_EQ(counts().at(8), 1);
 }
 
+TEST_F(PipelineTest, ANewPartitionWhoseFirstRecordsAreGoneIsRefused) {
+  std::thread job([&] { EXPECT_TRUE(absl::IsOutOfRange(run(StartingOffsets::kLatest))); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  source_.add_partition(3, 17);
+  job.join();
+}
+
+TEST_F(PipelineTest, AQuotaOfOneStarvesNoPartitionWhileAnotherIsStuck) {
+  source_.block_partition(0);
+  source_.append(0, click_of(1));
+  source_.append(1, click_of(2));
+  options_.max_offsets_per_trigger = 1;
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
+  ASSERT_TRUE(sink_.wait_for(2)) << "partition 1 gets its turn";
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(counts().at(2), 1);
+}
+
 TEST_F(PipelineTest, ACheckpointOfAnotherTopicIsRefused) {
   options_.available_now = true;
   ASSERT_TRUE(run().ok());

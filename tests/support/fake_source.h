@@ -34,10 +34,15 @@ class FakeSource final : public Source {
     failure_ = std::move(status);
     arrived_.notify_all();
   }
-  void add_partition(PartitionId id) {
+  void add_partition(PartitionId id, Offset earliest = 0) {
     const std::lock_guard lock(mutex_);
     logs_[id];
-    added_[id] = 0;
+    added_[id] = earliest;
+  }
+  // As if its leader were down: it has records, and none can be read.
+  void block_partition(PartitionId id) {
+    const std::lock_guard lock(mutex_);
+    claimed_.insert(id);
   }
   std::map<PartitionId, Offset> reported() const {
     const std::lock_guard lock(mutex_);

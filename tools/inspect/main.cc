@@ -93,7 +93,12 @@ absl::Status run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace clicktally;
   std::signal(SIGPIPE, SIG_IGN);
-  const absl::Status status = run(argc, argv);
+  absl::Status status;
+  try {
+    status = run(argc, argv);
+  } catch (const std::exception& error) {  // memory that the system does not give
+    status = absl::InternalError(error.what());
+  }
   if (!status.ok()) {
     fmt::print(stderr, "clicktally-inspect: {}\n", escape_controls(message_of(status)));
   }
