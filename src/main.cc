@@ -8,6 +8,7 @@
 #include "base/disk.h"
 #include "base/exit_code.h"
 #include "base/log.h"
+#include "base/standard_streams.h"
 #include "base/stop_signals.h"
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
@@ -60,7 +61,9 @@ absl::Status run(Options options, const StopSignals& signals) {
 
 int report(const absl::Status& status) {
   if (!status.ok()) {
-    fmt::print(stderr, "clicktally: {}\n", escape_controls(message_of(status)));
+    // Not fmt::print: it throws where nobody takes the line, and the exit code must stay.
+    std::fputs(fmt::format("clicktally: {}\n", escape_controls(message_of(status))).c_str(),
+               stderr);
   }
   return exit_code_of(status);
 }
@@ -70,6 +73,7 @@ int report(const absl::Status& status) {
 
 int main(int argc, char** argv) {
   using namespace clicktally;
+  occupy_standard_streams();
   ::umask(077);
   try {
     auto parsed = parse_command_line(argc, argv);

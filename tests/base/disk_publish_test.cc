@@ -311,10 +311,14 @@ TEST_F(LockTest, ALockEndsWithItsObject) {
   EXPECT_TRUE(lock(kExclusive).ok());
 }
 
-TEST_F(LockTest, DirectoriesAreLockedEachForItself) {
+TEST_F(LockTest, DirectoriesAreLockedEachForItselfAndEachByItsOwnHolder) {
   ASSERT_TRUE(disk_->create_dir(dir_.file("a")).ok());
-  const Holder writer(dir_.file("a"), kExclusive);
+  const Holder other(dir_.file("a"), kExclusive);
   EXPECT_TRUE(lock(kExclusive).ok());
+  const Holder writer(dir_.path(), kExclusive);
+  expect_refused(kExclusive, kExclusive, writer.pid());
+  EXPECT_EQ(std::string(disk_->lock_dir(dir_.file("a"), kExclusive, nullptr).status().message()),
+            dir_.file("a") + ": in use by process " + other.pid());
 }
 
 TEST_F(LockTest, LocksLeaveNoFilesBehind) {

@@ -208,6 +208,16 @@ TEST_F(DiskTest, ARefusedRightIsPermissionDenied) {
                "Permission denied");
 }
 
+TEST_F(DiskTest, AFileWhereADirectoryIsNeededIsAWrongPath) {
+  write(at("a"), "");
+  const std::vector<absl::Status> all{
+      disk_->stat(at("a/b")).status(), disk_->create_dir(at("a/b")), disk_->list(at("a")).status(),
+      disk_->lock_dir(at("a"), Disk::LockMode::kExclusive, nullptr).status()};
+  for (const absl::Status& status : all) {
+    expect_error(status, StatusCode::kFailedPrecondition, at("a"), "Not a directory");
+  }
+}
+
 TEST_F(DiskTest, EverythingElseADiskSaysIsExhaustionAndNeverDamage) {
   auto full = disk_->open_append("/dev/full", Disk::Create::kKeep);
   ASSERT_TRUE(full.ok()) << full.status();
@@ -215,8 +225,6 @@ TEST_F(DiskTest, EverythingElseADiskSaysIsExhaustionAndNeverDamage) {
   expect_error(disk_->overwrite("/dev/full", "x"), StatusCode::kResourceExhausted, "/dev/full", "");
 
   write(at("a"), "");
-  expect_error(disk_->stat(at("a/b")).status(), StatusCode::kResourceExhausted, at("a/b"),
-               "Not a directory");
   expect_error(disk_->stat(at(std::string(300, 'x'))).status(), StatusCode::kResourceExhausted,
                "xxx", "too long");
 

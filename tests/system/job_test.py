@@ -285,7 +285,7 @@ class OutputTroubleTest(JobTest):
             self.assertEqual(self.drain(), [])
 
     def test_killed_between_the_pinning_of_latest_and_the_first_commit_it_skips_nothing(self):
-        self.send(click(1))
+        self.send(click(1), click(1), click(1))
         with narrow_pipe(full=True) as writer:  # not even the first line comes out
             job = self.job(stdout=writer)
             job.wait_for_log(rb"NEW checkpoint")
@@ -325,6 +325,37 @@ class OutputTroubleTest(JobTest):
             self.assertEqual(job.end(), 10, f"{job}")
             self.assertLess(time.monotonic() - began, 1)
         self.drain_rest(0, {"1": 1, "2": 1})
+
+
+class StreamsTest(JobTest):
+    """Standard streams that the shell closed, or that take nothing."""
+
+    def shell(self, binary, arguments, redirections):
+        return subprocess.run(
+            ["/bin/bash", "-c", f'exec "$0" "$@" {redirections}', clicktally.BIN / binary,
+             *map(str, arguments)], capture_output=True, timeout=clicktally.LIMIT_S)
+
+    def test_a_stream_that_is_closed_or_full_is_no_crash_and_no_damage(self):
+        self.send(click(1), click(2))
+        for i, (redirections, code) in enumerate((
+                ("<&-", 0), ("2>&-", 0), ("<&- 2>&-", 0), ("2>/dev/full", 0), (">&-", 8),
+                (">&- 2>&-", 8), ("<&- >&- 2>&-", 8), (">/dev/full", 8),
+                (">/dev/full 2>/dev/full", 8))):
+            checkpoint = self.folder / str(i)
+            flags = ["--bootstrap-servers", mock.bootstrap, "--topic", self.topic,
+                     "--available-now", "--starting-offsets", "earliest", "--checkpoint",
+                     checkpoint]
+            with self.subTest(redirections=redirections):
+                job = self.shell("clicktally", flags, redirections)
+                self.assertEqual(job.returncode, code, job.stderr)
+                if code:
+                    [batch] = drain(self, mock.bootstrap, checkpoint, topic=self.topic)
+                    self.assertEqual(batch.rows, [("1", 1), ("2", 1)])
+                tool = self.shell("clicktally-inspect", ["export", checkpoint], redirections)
+                self.assertEqual(tool.returncode, code, tool.stderr)
+                tool = self.shell("clicktally-inspect", ["export", self.folder], redirections)
+                self.assertEqual(tool.returncode, 3, tool.stderr)
+                self.assertEqual(export(self, checkpoint), {"1": 1, "2": 1})
 
 
 class StopTest(JobTest):

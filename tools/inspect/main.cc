@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/exit_code.h"
+#include "base/standard_streams.h"
 #include "base/text.h"
 #include "tools/inspect/commands.h"
 
@@ -92,6 +93,7 @@ absl::Status run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace clicktally;
+  occupy_standard_streams();
   std::signal(SIGPIPE, SIG_IGN);
   absl::Status status;
   try {
@@ -100,7 +102,9 @@ int main(int argc, char** argv) {
     status = absl::InternalError(error.what());
   }
   if (!status.ok()) {
-    fmt::print(stderr, "clicktally-inspect: {}\n", escape_controls(message_of(status)));
+    // Not fmt::print: it throws where nobody takes the line, and the exit code must stay.
+    std::fputs(fmt::format("clicktally-inspect: {}\n", escape_controls(message_of(status))).c_str(),
+               stderr);
   }
   return exit_code_of(status);
 }
