@@ -2,8 +2,9 @@
 // every file of RocksDB go through it, so a test can count, fail, forget or garble any operation.
 //
 // Paths are plain strings. Errors name the path and the system's words. A missing file is
-// kNotFound, a refused one kPermissionDenied, everything else the disk says (ENOSPC, EIO, EROFS,
-// EMFILE, ...) is kResourceExhausted: none of these is proof of damage, and a caller must never
+// kNotFound, a refused one kPermissionDenied, a file where a directory should be is
+// kFailedPrecondition, everything else the disk says (ENOSPC, EIO, EROFS, EMFILE, ...) is
+// kResourceExhausted: none of these is proof of damage, and a caller must never
 // treat it as such.
 //
 // Durability is as POSIX has it: bytes appended are durable after sync(), a name made, renamed,
