@@ -693,7 +693,7 @@ class InspectTest(JobTest):
         self.assertRegex(done.stderr.decode(), r"\Aclicktally-inspect: standard output: [^\n]+\n\Z")
 
     def test_a_hundred_reads_of_a_job_under_load_never_fail_nor_tear(self):
-        job = self.job("--trigger", "300 ms", "--sink", "none")
+        job = self.job("--trigger", "100 ms", "--sink", "none")
         job.wait_for_log(rb"NEW checkpoint")
         load = subprocess.Popen(
             [clicktally.BIN / "clicktally-produce", "--bootstrap-servers", mock.bootstrap,
