@@ -2,9 +2,9 @@
 //
 // The answer is that of Spark 3.5's from_json (PERMISSIVE) with the job's schema, followed by the
 // filter action == "click" and the grouping by user_id, for every value that simdjson's
-// DOM accepts. What it refuses is rejected as not_json: broken JSON, and also some that Spark takes:
-// single quotes, NaN, bytes after the document, invalid UTF-8, lone surrogate escapes, integers
-// beyond 64 bits, numbers beyond double.
+// DOM accepts. What it refuses is rejected as not_json: broken JSON, and also some that Spark
+// takes: single quotes, NaN, bytes after the document, invalid UTF-8, lone surrogate escapes,
+// integers beyond 64 bits, numbers beyond double.
 //
 // One decoder belongs to one thread; it keeps a buffer, which a large record does not grow for
 // good.
