@@ -1,6 +1,7 @@
 #include "aggregate/accumulator.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/hash.h"
@@ -17,7 +18,7 @@ void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decode
         if (record.user == kNullUser) {
           ++deltas_.null_clicks;
         } else {
-          ++deltas_.clicks[static_cast<std::int32_t>(record.user)];
+          deltas_.clicks.add(static_cast<std::int32_t>(record.user));
         }
         break;
       case RecordKind::kOtherEvent:
@@ -37,11 +38,14 @@ void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decode
   }
 }
 
+bool Accumulator::fills(std::size_t bytes) {
+  if (deltas_.clicks.bytes() < bytes) return false;
+  deltas_.clicks.sum_up();
+  return deltas_.clicks.bytes() >= bytes;
+}
+
 Deltas Accumulator::take() {
-  Deltas taken = std::exchange(deltas_, Deltas{});
-  // The next batch is likely to be as large: growing step by step would hash every user again.
-  deltas_.clicks.reserve(taken.clicks.size());
-  return taken;
+  return std::exchange(deltas_, Deltas{});
 }
 
 namespace {
@@ -52,38 +56,21 @@ void merge_partition(PartitionDelta& into, const PartitionDelta& more) {
   into.counters += more.counters;
 }
 
-// Adds up neighbours of the same user.
-void combine_sorted(std::vector<UserClicks>& rows) {
-  auto kept = rows.begin();
-  for (auto row = rows.begin(); row != rows.end(); ++row) {
-    if (kept != rows.begin() && std::prev(kept)->user == row->user) {
-      std::prev(kept)->clicks += row->clicks;
-    } else {
-      *kept++ = *row;
-    }
-  }
-  rows.erase(kept, rows.end());
-}
-
 }  // namespace
 
 BatchDeltas merge_deltas(std::span<Deltas> parts) {
   BatchDeltas batch;
-  std::size_t users = 1;
-  for (const Deltas& part : parts) users += part.clicks.size();
-  batch.changed.reserve(users);
+  std::vector<UserRun> runs;
   std::int64_t null_clicks = 0;
-  for (const Deltas& part : parts) {
+  for (Deltas& part : parts) {
     null_clicks += part.null_clicks;
-    for (const auto& [user, clicks] : part.clicks) batch.changed.push_back({user, clicks});
+    std::ranges::move(part.clicks.take(), std::back_inserter(runs));
     for (const auto& [id, partition] : part.partitions) {
       merge_partition(batch.partitions[id], partition);
     }
   }
-  if (null_clicks != 0) batch.changed.push_back({kNullUser, null_clicks});
-  std::sort(batch.changed.begin(), batch.changed.end(),
-            [](const UserClicks& a, const UserClicks& b) { return a.user < b.user; });
-  combine_sorted(batch.changed);
+  if (null_clicks != 0) runs.push_back({{kNullUser, null_clicks}});
+  batch.changed = merge_runs(std::move(runs));
   return batch;
 }
 

@@ -15,7 +15,7 @@
 #include <span>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "aggregate/user_tally.h"
 #include "model/commit_record.h"
 #include "model/decoded.h"
 #include "model/record.h"
@@ -30,7 +30,7 @@ struct PartitionDelta {
 };
 
 struct Deltas {
-  absl::flat_hash_map<std::int32_t, std::int64_t> clicks;
+  UserTally clicks;
   std::int64_t null_clicks = 0;
   std::map<PartitionId, PartitionDelta> partitions;
 };
@@ -40,10 +40,10 @@ class Accumulator {
   // Adds a chunk. `decoded` answers for its records, one for one.
   void fold(const RecordChunk& chunk, std::span<const Decoded> decoded);
 
-  // Users held, the measure of this accumulator's memory: about 40 bytes each at the worst.
-  std::size_t users() const { return deltas_.clicks.size(); }
+  // True if the clicks held, summed up per user, take at least `bytes` of memory.
+  bool fills(std::size_t bytes);
 
-  // Everything since the last take.
+  // Everything since the last take; costs nothing, the summing up is left to merge_deltas.
   Deltas take();
 
  private:
@@ -51,7 +51,7 @@ class Accumulator {
 };
 
 struct BatchDeltas {
-  std::vector<UserClicks> changed;  // sorted, unique
+  UserRun changed;
   std::map<PartitionId, PartitionDelta> partitions;
   bool moved() const { return !partitions.empty(); }
 };

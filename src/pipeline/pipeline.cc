@@ -60,7 +60,7 @@ void Pipeline::work(std::size_t worker) {
   RecordChunk chunk;
   std::vector<Decoded> decoded;
   Accumulator& accumulator = accumulators_[worker];
-  const std::size_t share = options_.most_users_per_batch / accumulators_.size();
+  const std::size_t share = options_.most_delta_bytes / accumulators_.size();
   while (!ended_) {
     bool found = false;
     bool room = true;
@@ -74,7 +74,7 @@ void Pipeline::work(std::size_t worker) {
         for (const Record& record : chunk.records) decoded.push_back(decoder.decode(record));
         accumulator.fold(chunk, decoded);
         source_.release(&chunk);
-        room = accumulator.users() < share;
+        room = !accumulator.fills(share);
       }
     }
     if (!room) wait_for_room();

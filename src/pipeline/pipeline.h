@@ -6,8 +6,8 @@
 //   I1   a batch holds the deltas of exactly the offsets that its record says.
 //   I2   a batch is shown after its commit, never before.
 //   I6   batch ids go up by one; a trigger in which no offset moved makes no batch.
-//   I9   memory does not grow with time or a blocked sink: a batch holds at most
-//   most_users_per_batch. I10  batch N+1 is committed after batch N was handed to the sink.
+//   I9   memory does not grow with time or a blocked sink: a batch is ended at most_delta_bytes.
+//   I10  batch N+1 is committed after batch N was handed to the sink.
 //
 // Threads: run() rules on the calling thread: it ends batches, commits and shows them. Workers, one
 // for each core at most, read and fold all the time, also while a batch is committed or shown; when
@@ -41,8 +41,9 @@ struct PipelineOptions {
   std::optional<std::int64_t> max_offsets_per_trigger;
   OutputMode output_mode = OutputMode::kComplete;
   int workers = 1;
-  // Users that the batch being filled may hold before it is ended early.
-  std::size_t most_users_per_batch = 4 << 20;
+  // Memory that the batch being filled may take before it is ended early. The batch that is being
+  // committed meanwhile takes up to twice as much.
+  std::size_t most_delta_bytes = 64 << 20;
 };
 
 class Pipeline {

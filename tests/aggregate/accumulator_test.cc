@@ -73,7 +73,7 @@ TEST(AccumulatorTest, DeltasOfSeveralWorkersAddUpToTheObviousCount) {
     EXPECT_EQ(partition.counters, counters[id]);
     EXPECT_EQ(partition.counters.records() + partition.counters.gaps, next[id]);
   }
-  for (Accumulator& worker : workers) EXPECT_EQ(worker.users(), 0U) << "taken";
+  for (Accumulator& worker : workers) EXPECT_FALSE(worker.fills(1)) << "taken";
 }
 
 TEST(AccumulatorTest, TheFingerprintIsThatOfTheLastRecord) {

@@ -233,7 +233,7 @@ TEST_F(PipelineTest, ConsumptionGoesOnWhileASinkBlocksAndNothingIsCommittedMeanw
 
 TEST_F(PipelineTest, ABatchThatOutgrowsItsShareOfMemoryIsEndedEarly) {
   options_.trigger_ms = 3'600'000;
-  options_.most_users_per_batch = 3 * 500;
+  options_.most_delta_bytes = 3 * 500 * sizeof(UserClicks);
   std::thread job([&] { EXPECT_TRUE(run().ok()); });
   ASSERT_TRUE(sink_.wait_for(1));
   for (int i = 0; i < 30000; ++i) source_.append(i % 3, click_of(i));
