@@ -52,7 +52,7 @@ struct CountStoreOptions {
   // Commits that change more users than this are ingested as one sorted file; others are logged.
   // Measured: the two cost the same near 1,000 users.
   std::size_t ingest_above_users = 1000;
-  int most_level0_files = 16;
+  int most_level0_files = 20;
   std::size_t block_cache_bytes = 32 << 20;
   std::size_t memtable_bytes = 8 << 20;
   int background_threads = 2;
