@@ -1,17 +1,17 @@
 // Turns a record's value into a click, another event, or a rejection with a cause.
 //
 // The answer is that of Spark 3.5's from_json (PERMISSIVE) with the job's schema, followed by the
-// filter action == "click" and the grouping by user_id, for every value that simdjson's
-// DOM accepts. What it refuses is rejected as not_json: broken JSON, and also some that Spark
-// takes: single quotes, NaN, bytes after the document, invalid UTF-8, lone surrogate escapes,
-// integers beyond 64 bits, numbers beyond double.
+// filter action == "click" and the grouping by user_id, for every value. simdjson decides what it
+// takes, which is JSON that Spark takes too; whatever it refuses, and what may be beyond a limit of
+// Spark's that it does not know, goes to the exact reader (exact_reader.h), in linear time.
 //
 // One decoder belongs to one thread; it keeps a buffer, which a large record does not grow for
-// good.
+// good. It throws std::bad_alloc and nothing else.
 #pragma once
 
+#include <cstdint>
 #include <memory>
-#include <string_view>
+#include <string>
 
 #include "model/decoded.h"
 #include "model/record.h"
@@ -26,6 +26,13 @@ class ClickDecoder {
   ClickDecoder& operator=(const ClickDecoder&) = delete;
 
   Decoded decode(const Record& record);
+
+  // Why decode() rejects the record, in printable ASCII of at most 100 characters, such as
+  // `unexpected character: 0x7d at byte 17`; empty if it does not. Reads the record again.
+  std::string explain(const Record& record);
+
+  // How many records went to the exact reader.
+  std::int64_t exact_records() const;
 
  private:
   struct Impl;
