@@ -28,11 +28,12 @@ std::vector<std::vector<Decoded>> make_chunks(std::int64_t users) {
 }
 
 void fold_all(const std::vector<std::vector<Decoded>>& chunks, std::span<Accumulator> workers) {
+  const Explain no_words = [](const Record&) { return std::string(); };
   RecordChunk chunk;
   chunk.partition = 0;
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     chunk.next_after += static_cast<Offset>(chunks[i].size());
-    workers[i % workers.size()].fold(chunk, chunks[i]);
+    workers[i % workers.size()].fold(chunk, chunks[i], no_words);
   }
 }
 

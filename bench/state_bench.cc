@@ -72,7 +72,7 @@ void bm_commit(benchmark::State& state, bool ingest) {
     const std::vector<UserClicks> rows = changed_users(count, batch);
     digest += digest_of(rows);
     state.ResumeTiming();
-    committed.Update((*store)->commit(rows, batch++, "record"));
+    committed.Update((*store)->commit({.batch = batch++, .record = "record", .changed = rows}));
   }
   if (!committed.ok()) state.SkipWithError("a commit failed");
   if (!holds(**store, batch * count, digest)) state.SkipWithError("the state lost clicks");

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
+#include "checkpoint/dead_letter_bound.h"
 #include "checkpoint/shown_witness.h"
 #include "checkpoint/verification.h"
 
@@ -120,6 +121,7 @@ absl::Status Checkpoint::recover() {
   auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
   if (!store.ok()) return store.status();
   store_ = std::move(*store);
+  store_->drop_dead_letters_below(dead_letter_floors(last_));
   if (!exists(disk_, layout_.shown_file())) {
     return create_shown(disk_, layout_, ShownWitness{last_.epoch, kNoBatch, 0});
   }
@@ -162,7 +164,7 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
     auto store = options_.open_state(disk_, layout_.live_new(), OpenMode::kCreate);
     if (!store.ok()) return store.status();
     const std::string record = encode_commit_record(start);
-    if (absl::Status s = (*store)->commit({}, kNoBatch, record); !s.ok()) return s;
+    if (absl::Status s = (*store)->commit({.record = record}); !s.ok()) return s;
   }
   if (absl::Status s = create_shown(disk_, layout_, ShownWitness::of(start)); !s.ok()) return s;
   if (absl::Status s = disk_.rename(layout_.live_new(), layout_.live()); !s.ok()) return s;
@@ -180,14 +182,26 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
   return absl::OkStatus();
 }
 
-absl::Status Checkpoint::commit(const CommitRecord& next, std::span<const UserClicks> changed) {
-  const absl::Status done = store_->commit(changed, next.batch, encode_commit_record(next));
+absl::Status Checkpoint::commit(CommitRecord next, std::span<const UserClicks> changed,
+                                std::vector<DeadLetter> dead_letters) {
+  if (!dead_letters.empty()) {
+    for (DeadLetter& letter : dead_letters) letter.batch = next.batch;
+    auto before = view();
+    if (!before.ok()) return before.status();
+    const absl::Status bounded =
+        bound_dead_letters(options_.most_dead_letter_bytes, **before, &next, &dead_letters);
+    if (!bounded.ok()) return bounded;
+  }
+  const std::string record = encode_commit_record(next);
+  const absl::Status done = store_->commit(
+      {.batch = next.batch, .record = record, .changed = changed, .dead_letters = dead_letters});
   if (!done.ok()) {
     return with_next_step(done, fmt::format("the checkpoint is at batch {} or {}, whole; mend the "
                                             "disk and start again",
                                             last_.batch, next.batch));
   }
-  last_ = next;
+  store_->drop_dead_letters_below(dead_letter_floors(next));
+  last_ = std::move(next);
   last_was_shown_ = false;
   return absl::OkStatus();
 }

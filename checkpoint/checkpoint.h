@@ -1,11 +1,13 @@
 // The checkpoint directory of one job, held by the one process that may write it.
 //
 // Invariants kept here
-//   I2  a batch that mark_shown() was called for survives kill -9 and power loss: it was synced
-//   before. I3  recovery finds batch N or N+1 whole, never a mix. I4  the commit's digest and
-//   totals agree with the files; checked before RocksDB may write. I5  damage ends in a refusal
-//   (kDataLoss), never in a wrong count or a new start. I6  batch ids and offsets never go
-//   backwards. I8  two processes never have one checkpoint open for writing.
+//   I2  a batch that mark_shown() was called for survives kill -9 and power loss: it was synced.
+//   I3  recovery finds batch N or N+1 whole, never a mix.
+//   I4  the commit's digest and totals agree with the files; checked before RocksDB may write.
+//   I5  damage ends in a refusal (kDataLoss), never in a wrong count or a new start.
+//   I6  batch ids and offsets never go backwards.
+//   I8  two processes never have one checkpoint open for writing.
+//   I9  the dead letters that are kept stay within most_dead_letter_bytes.
 //
 // Recovery, in the order in which it happens; a crash anywhere in it changes nothing that matters:
 //   1 the directory: there, ours, not writable by others, on a local file system
@@ -37,6 +39,7 @@ namespace clicktally {
 
 struct CheckpointOptions {
   bool must_exist = false;  // refuse to make a new one
+  std::int64_t most_dead_letter_bytes = 64 << 20;
   StoreOpener open_state;
 };
 
@@ -59,8 +62,11 @@ class Checkpoint {
   bool last_was_shown() const { return last_was_shown_; }
 
   // One atomic, synced step from last() to `next`: batch id one higher, digest and counters those
-  // of the counts after `changed` (sorted, unique) was added. After an error stop and recover.
-  absl::Status commit(const CommitRecord& next, std::span<const UserClicks> changed);
+  // of the counts after `changed` (sorted, unique) was added; `dead_letters` (sorted, unique) join
+  // those that are kept, and the oldest beyond the bound are dropped. After an error stop and
+  // recover.
+  absl::Status commit(CommitRecord next, std::span<const UserClicks> changed,
+                      std::vector<DeadLetter> dead_letters = {});
   // Every sink has been handed last().
   absl::Status mark_shown();
 

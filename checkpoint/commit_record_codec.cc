@@ -18,18 +18,34 @@ std::string hex64(std::uint64_t value) {
   return fmt::format("{:016x}", value);
 }
 
+template <std::size_t n>
+json counts_json(const std::array<std::int64_t, n>& counts,
+                 const std::array<std::string_view, n>& names) {
+  json out = json::object();
+  for (std::size_t i = 0; i < n; ++i) out[std::string(names[i])] = counts[i];
+  return out;
+}
+
+template <std::size_t n>
+void read_counts(const json& in, const std::array<std::string_view, n>& names,
+                 std::array<std::int64_t, n>* counts) {
+  for (std::size_t i = 0; i < n; ++i) in.at(std::string(names[i])).get_to((*counts)[i]);
+}
+
 json json_of(const PartitionRecord& partition) {
-  json rejections = json::object();
-  for (std::size_t i = 0; i < kRejectionCauses; ++i) {
-    rejections[std::string(kRejectionCauseNames[i])] = partition.counters.rejections[i];
-  }
   json out{{"start", partition.start},
            {"next", partition.next},
            {"clicks", partition.counters.clicks},
+           {"null_users", counts_json(partition.counters.null_users, kNullUserCauseNames)},
            {"other_events", partition.counters.other_events},
-           {"rejections", std::move(rejections)},
+           {"rejections", counts_json(partition.counters.rejections, kRejectionCauseNames)},
            {"gaps", partition.counters.gaps},
-           {"repeated", partition.counters.repeated}};
+           {"repeated", partition.counters.repeated},
+           {"dead_letters",
+            {{"first", partition.dead_letters.first},
+             {"kept", partition.dead_letters.kept},
+             {"bytes", partition.dead_letters.bytes},
+             {"dropped", partition.dead_letters.dropped}}}};
   if (partition.last) {
     out["last"] = {{"offset", partition.last->offset},
                    {"timestamp_ms", partition.last->timestamp_ms},
@@ -46,9 +62,13 @@ PartitionRecord partition_of(const json& in) {
   in.at("other_events").get_to(out.counters.other_events);
   in.at("gaps").get_to(out.counters.gaps);
   in.at("repeated").get_to(out.counters.repeated);
-  for (std::size_t i = 0; i < kRejectionCauses; ++i) {
-    in.at("rejections").at(std::string(kRejectionCauseNames[i])).get_to(out.counters.rejections[i]);
-  }
+  read_counts(in.at("null_users"), kNullUserCauseNames, &out.counters.null_users);
+  read_counts(in.at("rejections"), kRejectionCauseNames, &out.counters.rejections);
+  const json& dead_letters = in.at("dead_letters");
+  dead_letters.at("first").get_to(out.dead_letters.first);
+  dead_letters.at("kept").get_to(out.dead_letters.kept);
+  dead_letters.at("bytes").get_to(out.dead_letters.bytes);
+  dead_letters.at("dropped").get_to(out.dead_letters.dropped);
   if (in.contains("last")) {
     const json& last = in.at("last");
     out.last =

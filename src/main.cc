@@ -40,6 +40,7 @@ absl::Status run(Options options, const StopSignals& signals) {
   const auto disk = make_posix_disk();
   const CheckpointOptions checkpoint_options{
       .must_exist = options.existing,
+      .most_dead_letter_bytes = options.most_dead_letter_bytes,
       .open_state = [](Disk& seam, const std::string& path, OpenMode mode) {
         return open_count_store(seam, path, mode, CountStoreOptions{});
       }};

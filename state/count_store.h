@@ -8,10 +8,13 @@
 //
 //   'b' BE16(slot)      the commit record of a past batch; slot = batch mod kHistorySlots, so the
 //                       history is bounded without ever deleting
+//   'd' ...             a dead letter (state/dead_letter_row.h)
 //   'm' "commit"        the commit record of the last batch
-//   'u' ...             a user's count (model/state_key.h), merged, never read before it is
-//   written,
-//                       never deleted
+//   'u' ...             a user's count (model/state_key.h), merged, never deleted, and never read
+//                       before it is written
+//
+// No commit writes a tombstone. Dead letters below the floor of their partition, which
+// the commit record knows, are passed over when read and left out by compaction.
 //
 // A count's value is 16 bytes: LE64 clicks, LE64 batch. Merging adds the clicks and keeps the
 // greater batch, the last one that changed the user. A value of any other size is refused: among
@@ -31,6 +34,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +45,7 @@
 #include "absl/status/statusor.h"
 #include "base/disk.h"
 #include "model/commit_record.h"
+#include "model/dead_letter.h"
 #include "model/digest.h"
 #include "model/user_key.h"
 
@@ -49,9 +54,11 @@ namespace clicktally {
 inline constexpr std::uint16_t kHistorySlots = 1024;
 
 struct CountStoreOptions {
-  // Commits that change more users than this are ingested as one sorted file; others are logged.
+  // Commits of more users and dead letters than this are ingested as one sorted file, others are
+  // logged; so are commits whose dead letters have more bytes than ingest_above_bytes.
   // Measured: the two cost the same near 1,000 users.
   std::size_t ingest_above_users = 1000;
+  std::int64_t ingest_above_bytes = 1 << 20;
   int most_level0_files = 20;
   std::size_t block_cache_bytes = 32 << 20;
   std::size_t memtable_bytes = 8 << 20;
@@ -72,16 +79,30 @@ class CountView {
   virtual absl::Status scan(UserKey from, UserKey to,
                             const std::function<bool(const UserCount&)>& visit) const = 0;
   virtual absl::StatusOr<std::optional<UserCount>> get(UserKey user) const = 0;
+  // Dead letters of a partition from an offset on, by offset, until `visit` answers false.
+  virtual absl::Status scan_dead_letters(
+      PartitionId partition, Offset from,
+      const std::function<bool(const DeadLetter&)>& visit) const = 0;
+};
+
+// What one commit writes; borrowed for the call.
+struct StateCommit {
+  BatchId batch = kNoBatch;  // marks the changed users and names the history slot (kNoBatch: none)
+  std::string_view record = {};                   // kept as it is
+  std::span<const UserClicks> changed = {};       // sorted, unique
+  std::span<const DeadLetter> dead_letters = {};  // sorted (stands_before), unique
 };
 
 class CountStore {
  public:
   virtual ~CountStore() = default;
 
-  // Atomic and durable when it returns OK. `changed` is sorted and unique; `batch` marks the
-  // changed users and names the history slot (none for kNoBatch); `record` is kept as it is.
-  virtual absl::Status commit(std::span<const UserClicks> changed, BatchId batch,
-                              std::string_view record) = 0;
+  // Atomic and durable when it returns OK.
+  virtual absl::Status commit(const StateCommit& commit) = 0;
+
+  // Dead letters of each partition below these offsets are not needed any more. The caller has
+  // committed a record that says so.
+  virtual void drop_dead_letters_below(const std::map<PartitionId, Offset>& floors) = 0;
 
   // The last record committed; kNotFound in a store that has none.
   virtual absl::StatusOr<std::string> last_record() const = 0;

@@ -11,6 +11,7 @@
 #include "model/state_key.h"
 #include "state/count_store.h"
 #include "state/count_value.h"
+#include "state/dead_letter_row.h"
 #include "state/rocks_parts.h"
 
 namespace clicktally {
@@ -95,6 +96,19 @@ class RocksView final : public CountView {
     return UserCount{user, count->clicks, count->last_batch};
   }
 
+  absl::Status scan_dead_letters(
+      PartitionId partition, Offset from,
+      const std::function<bool(const DeadLetter&)>& visit) const override {
+    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(read_options()));
+    for (rows->Seek(dead_letter_key(partition, from)); rows->Valid(); rows->Next()) {
+      if (rows->key()[0] != kDeadLetterPrefix) break;
+      const auto letter = parse_dead_letter(view_of(rows->key()), view_of(rows->value()));
+      if (!letter) return absl::DataLossError("the state holds a row that is no dead letter");
+      if (letter->partition != partition || !visit(*letter)) break;
+    }
+    return status_(rows->status());
+  }
+
  private:
   rocksdb::ReadOptions read_options() const {
     rocksdb::ReadOptions options;
@@ -118,14 +132,17 @@ class RocksCountStore final : public CountStore {
         file_system_(std::make_shared<RocksFileSystem>(disk_)),
         env_(rocksdb::NewCompositeEnv(file_system_)),
         watch_(std::make_shared<CompactionWatch>()),
-        rocks_(rocks_options(options, env_.get())) {
+        floors_(std::make_shared<DeadLetterFloors>()),
+        rocks_(rocks_options(options, env_.get(), floors_)) {
     rocks_.listeners = {watch_};
   }
 
   absl::Status open();
 
-  absl::Status commit(std::span<const UserClicks> changed, BatchId batch,
-                      std::string_view record) override;
+  absl::Status commit(const StateCommit& commit) override;
+  void drop_dead_letters_below(const std::map<PartitionId, Offset>& floors) override {
+    floors_->raise(floors);
+  }
   absl::StatusOr<std::string> last_record() const override { return value_of(kCommitKey); }
   absl::StatusOr<std::optional<std::string>> history(BatchId batch) const override;
   absl::StatusOr<std::unique_ptr<CountView>> view() const override {
@@ -140,9 +157,9 @@ class RocksCountStore final : public CountStore {
   absl::StatusOr<Digest> digest_of_log_part() const;
   absl::Status sweep_staged_files();
   rocksdb::Status wait_for_level0();
-  rocksdb::Status log(std::span<const UserClicks> changed, BatchId batch, std::string_view record);
-  rocksdb::Status ingest(std::span<const UserClicks> changed, BatchId batch,
-                         std::string_view record);
+  bool is_large(const StateCommit& commit) const;
+  rocksdb::Status log(const StateCommit& commit);
+  rocksdb::Status ingest(const StateCommit& commit);
 
   const std::string path_;
   const OpenMode mode_;
@@ -152,6 +169,7 @@ class RocksCountStore final : public CountStore {
   const std::shared_ptr<RocksFileSystem> file_system_;
   const std::unique_ptr<rocksdb::Env> env_;
   const std::shared_ptr<CompactionWatch> watch_;
+  const std::shared_ptr<DeadLetterFloors> floors_;
   rocksdb::Options rocks_;
   std::unique_ptr<rocksdb::DB> db_;
   absl::Status failed_;  // of the commit that failed
@@ -196,15 +214,20 @@ absl::Status RocksCountStore::sweep_staged_files() {
   return absl::OkStatus();
 }
 
-absl::Status RocksCountStore::commit(std::span<const UserClicks> changed, BatchId batch,
-                                     std::string_view record) {
+absl::Status RocksCountStore::commit(const StateCommit& commit) {
   if (mode_ == OpenMode::kReadOnly) return absl::InternalError("commit to a read-only state");
   if (!failed_.ok()) return failed_;
-  const bool large = changed.size() > options_.ingest_above_users;
   rocksdb::Status done = wait_for_level0();
-  if (done.ok()) done = large ? ingest(changed, batch, record) : log(changed, batch, record);
+  if (done.ok()) done = is_large(commit) ? ingest(commit) : log(commit);
   failed_ = status_of(done);
   return failed_;
+}
+
+bool RocksCountStore::is_large(const StateCommit& commit) const {
+  if (commit.changed.size() + commit.dead_letters.size() > options_.ingest_above_users) return true;
+  std::int64_t bytes = 0;
+  for (const DeadLetter& letter : commit.dead_letters) bytes += letter.bytes();
+  return bytes > options_.ingest_above_bytes;
 }
 
 rocksdb::Status RocksCountStore::wait_for_level0() {
@@ -217,37 +240,40 @@ rocksdb::Status RocksCountStore::wait_for_level0() {
 
 // All of a commit, in the order of its keys, which a table file needs.
 template <typename Writer>
-rocksdb::Status write_commit(Writer& writer, std::span<const UserClicks> changed, BatchId batch,
-                             std::string_view record) {
+rocksdb::Status write_commit(Writer& writer, const StateCommit& commit) {
   rocksdb::Status status;
-  if (batch != kNoBatch) status = writer.Put(history_key(batch), slice_of(record));
-  if (status.ok()) status = writer.Put(slice_of(kCommitKey), slice_of(record));
-  std::array<char, CountValue::kSize> value{};
-  for (const UserClicks& row : changed) {
+  const Slice record = slice_of(commit.record);
+  if (commit.batch != kNoBatch) status = writer.Put(history_key(commit.batch), record);
+  for (const DeadLetter& letter : commit.dead_letters) {
     if (!status.ok()) break;
-    CountValue{row.clicks, batch}.write_to(value.data());
+    status =
+        writer.Put(dead_letter_key(letter.partition, letter.offset), dead_letter_value(letter));
+  }
+  if (status.ok()) status = writer.Put(slice_of(kCommitKey), record);
+  std::array<char, CountValue::kSize> value{};
+  for (const UserClicks& row : commit.changed) {
+    if (!status.ok()) break;
+    CountValue{row.clicks, commit.batch}.write_to(value.data());
     const StateKey key(row.user);
     status = writer.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
   }
   return status;
 }
 
-rocksdb::Status RocksCountStore::log(std::span<const UserClicks> changed, BatchId batch,
-                                     std::string_view record) {
+rocksdb::Status RocksCountStore::log(const StateCommit& commit) {
   rocksdb::WriteBatch writes;
-  const rocksdb::Status written = write_commit(writes, changed, batch, record);
+  const rocksdb::Status written = write_commit(writes, commit);
   if (!written.ok()) return written;
   rocksdb::WriteOptions synced;
   synced.sync = true;
   return db_->Write(synced, &writes);
 }
 
-rocksdb::Status RocksCountStore::ingest(std::span<const UserClicks> changed, BatchId batch,
-                                        std::string_view record) {
-  const std::string staged = fmt::format("{}/{}{}", path_, batch, kStagedSuffix);
+rocksdb::Status RocksCountStore::ingest(const StateCommit& commit) {
+  const std::string staged = fmt::format("{}/{}{}", path_, commit.batch, kStagedSuffix);
   rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), rocks_);
   rocksdb::Status status = writer.Open(staged);
-  if (status.ok()) status = write_commit(writer, changed, batch, record);
+  if (status.ok()) status = write_commit(writer, commit);
   if (status.ok()) status = writer.Finish();
   if (!status.ok()) return status;
   rocksdb::IngestExternalFileOptions options;

@@ -5,7 +5,9 @@
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
 
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -19,8 +21,21 @@ namespace clicktally {
 // The user property under which a table file carries the digest of its own entries.
 inline constexpr char kDigestProperty[] = "clicktally.digest";
 
-// Options that every opening of a state shares. `file_system` and `env` outlive the database.
-rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* env);
+// From where on the dead letters of each partition are still needed. Compactions ask it from
+// threads of RocksDB.
+class DeadLetterFloors {
+ public:
+  void raise(const std::map<PartitionId, Offset>& floors);
+  std::map<PartitionId, Offset> get() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<PartitionId, Offset> floors_;
+};
+
+// Options that every opening of a state shares. `env` outlives the database.
+rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* env,
+                               std::shared_ptr<const DeadLetterFloors> floors);
 
 // The digest that a table file carries; nothing if it carries none or one that is marked as wrong.
 std::optional<Digest> digest_property(const rocksdb::TableProperties& properties);

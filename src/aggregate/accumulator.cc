@@ -7,15 +7,23 @@
 #include "base/hash.h"
 
 namespace clicktally {
+namespace {
 
-void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decoded) {
+constexpr std::size_t kLoggedBytes = 64;
+
+}  // namespace
+
+void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decoded,
+                       const Explain& explain) {
   PartitionDelta& partition = deltas_.partitions[chunk.partition];
   PartitionCounters& counters = partition.counters;
-  for (const Decoded& record : decoded) {
+  for (std::size_t i = 0; i < decoded.size(); ++i) {
+    const Decoded& record = decoded[i];
     switch (record.kind) {
       case RecordKind::kClick:
         ++counters.clicks;
         if (record.user == kNullUser) {
+          ++counters.null_users[static_cast<std::size_t>(record.null_user_cause)];
           ++deltas_.null_clicks;
         } else {
           deltas_.clicks.add(static_cast<std::int32_t>(record.user));
@@ -26,6 +34,7 @@ void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decode
         break;
       case RecordKind::kRejection:
         ++counters.rejections[static_cast<std::size_t>(record.cause)];
+        reject(chunk.partition, chunk.records[i], record.cause, explain);
         break;
     }
   }
@@ -38,13 +47,32 @@ void Accumulator::fold(const RecordChunk& chunk, std::span<const Decoded> decode
   }
 }
 
+void Accumulator::reject(PartitionId partition, const Record& record, RejectionCause cause,
+                         const Explain& explain) {
+  const bool first = !deltas_.first_rejected;
+  if (!first && !keep_dead_letters_) return;
+  DeadLetter letter{.partition = partition,
+                    .offset = record.offset,
+                    .timestamp_ms = record.timestamp_ms,
+                    .batch = kNoBatch,
+                    .cause = cause,
+                    .detail = explain(record),
+                    .value = std::string(record.value.substr(0, first ? kLoggedBytes : 0))};
+  if (first) deltas_.first_rejected = letter;
+  if (!keep_dead_letters_) return;
+  letter.value = record.value;
+  dead_letter_bytes_ += static_cast<std::size_t>(letter.bytes());
+  deltas_.dead_letters.push_back(std::move(letter));
+}
+
 bool Accumulator::fills(std::size_t bytes) {
-  if (deltas_.clicks.bytes() < bytes) return false;
+  if (deltas_.clicks.bytes() + dead_letter_bytes_ < bytes) return false;
   deltas_.clicks.sum_up();
-  return deltas_.clicks.bytes() >= bytes;
+  return deltas_.clicks.bytes() + dead_letter_bytes_ >= bytes;
 }
 
 Deltas Accumulator::take() {
+  dead_letter_bytes_ = 0;
   return std::exchange(deltas_, Deltas{});
 }
 
@@ -68,7 +96,10 @@ BatchDeltas merge_deltas(std::span<Deltas> parts) {
     for (const auto& [id, partition] : part.partitions) {
       merge_partition(batch.partitions[id], partition);
     }
+    std::ranges::move(part.dead_letters, std::back_inserter(batch.dead_letters));
+    if (!batch.first_rejected) batch.first_rejected = std::move(part.first_rejected);
   }
+  std::ranges::sort(batch.dead_letters, stands_before);
   if (null_clicks != 0) runs.push_back({{kNullUser, null_clicks}});
   batch.changed = merge_runs(std::move(runs));
   return batch;

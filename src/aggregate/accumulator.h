@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 
 #include "aggregate/user_tally.h"
 #include "model/commit_record.h"
+#include "model/dead_letter.h"
 #include "model/decoded.h"
 #include "model/record.h"
 #include "model/user_key.h"
@@ -33,26 +35,42 @@ struct Deltas {
   UserTally clicks;
   std::int64_t null_clicks = 0;
   std::map<PartitionId, PartitionDelta> partitions;
+  std::vector<DeadLetter> dead_letters;      // all, where they are kept
+  std::optional<DeadLetter> first_rejected;  // with the first bytes of its value, for the log
 };
+
+// What is wrong with a rejected record, in printable ASCII.
+using Explain = std::function<std::string(const Record&)>;
 
 class Accumulator {
  public:
-  // Adds a chunk. `decoded` answers for its records, one for one.
-  void fold(const RecordChunk& chunk, std::span<const Decoded> decoded);
+  // A test or a benchmark has no use for dead letters.
+  explicit Accumulator(bool keep_dead_letters = false) : keep_dead_letters_(keep_dead_letters) {}
 
-  // True if the clicks held, summed up per user, take at least `bytes` of memory.
+  // Adds a chunk. `decoded` answers for its records, one for one.
+  void fold(const RecordChunk& chunk, std::span<const Decoded> decoded, const Explain& explain);
+
+  // True if the clicks held, summed up per user, and the dead letters take at least `bytes` of
+  // memory.
   bool fills(std::size_t bytes);
 
   // Everything since the last take; costs nothing, the summing up is left to merge_deltas.
   Deltas take();
 
  private:
+  void reject(PartitionId partition, const Record& record, RejectionCause cause,
+              const Explain& explain);
+
+  bool keep_dead_letters_;
   Deltas deltas_;
+  std::size_t dead_letter_bytes_ = 0;
 };
 
 struct BatchDeltas {
   UserRun changed;
   std::map<PartitionId, PartitionDelta> partitions;
+  std::vector<DeadLetter> dead_letters;  // sorted, unique; their batch is not filled in
+  std::optional<DeadLetter> first_rejected;
   bool moved() const { return !partitions.empty(); }
 };
 

@@ -16,6 +16,7 @@
 namespace clicktally {
 namespace {
 
+constexpr std::int64_t kLargestSize = std::int64_t{1} << 50;
 constexpr std::int64_t kLongestIntervalMs = 24LL * 24 * 3600 * 1000;
 
 // The length of the valid UTF-8 sequence at the start of `text` (RFC 3629), or 0.
@@ -105,6 +106,26 @@ absl::StatusOr<std::int64_t> parse_interval_ms(std::string_view text) {
     if (total_ms > kLongestIntervalMs) return refuse();
   }
   return total_ms;
+}
+
+absl::StatusOr<std::int64_t> parse_size_bytes(std::string_view text) {
+  const auto refuse = [&] {
+    return absl::InvalidArgumentError(
+        fmt::format("'{}' is not a size; write for example \"64M\" or \"1 GiB\" (at most 1024T)",
+                    escape_controls(text)));
+  };
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  std::int64_t size = 0;
+  if (!absl::SimpleAtoi(absl::string_view(text.data(), digits), &size)) return refuse();
+  std::string unit = absl::AsciiStrToLower({text.data() + digits, text.size() - digits});
+  absl::StripLeadingAsciiWhitespace(&unit);
+  constexpr std::string_view kUnits = "bkmgt";
+  const std::size_t power = unit.empty() ? 0 : kUnits.find(unit[0]);
+  const bool known = power < kUnits.size() &&
+                     (unit.size() <= 1 || unit.substr(1) == "b" || unit.substr(1) == "ib");
+  if (!known || (power == 0 && unit.size() > 1)) return refuse();
+  if (size > kLargestSize >> (10 * power)) return refuse();
+  return size << (10 * power);
 }
 
 std::string group_thousands(std::int64_t number) {

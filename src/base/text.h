@@ -22,6 +22,10 @@ inline std::string_view message_of(const absl::Status& status) {
 // "5 seconds", "100 ms", "1 minute 30 seconds": Spark's interval words, from 0 up to 24 days.
 absl::StatusOr<std::int64_t> parse_interval_ms(std::string_view text);
 
+// "67108864", "64M", "64 MiB", "1GB": a whole number of bytes, or of K, M, G or T, each 1,024 times
+// the one before, with or without "B" or "iB"; up to 2^50.
+absl::StatusOr<std::int64_t> parse_size_bytes(std::string_view text);
+
 // 1234567 -> "1,234,567".
 std::string group_thousands(std::int64_t number);
 

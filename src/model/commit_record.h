@@ -20,22 +20,27 @@ namespace clicktally {
 using BatchId = std::int64_t;
 inline constexpr BatchId kNoBatch = -1;
 
+template <std::size_t n>
+std::int64_t sum_of(const std::array<std::int64_t, n>& counts) {
+  std::int64_t sum = 0;
+  for (const std::int64_t count : counts) sum += count;
+  return sum;
+}
+
 // Each counted where it happens; none is a remainder of the others (I7).
 struct PartitionCounters {
   std::int64_t clicks = 0;
+  std::array<std::int64_t, kNullUserCauses> null_users{};  // clicks of the NULL group, by cause
   std::int64_t other_events = 0;
   std::array<std::int64_t, kRejectionCauses> rejections{};
   std::int64_t gaps = 0;
   std::int64_t repeated = 0;
 
-  std::int64_t rejected() const {
-    std::int64_t sum = 0;
-    for (const std::int64_t count : rejections) sum += count;
-    return sum;
-  }
+  std::int64_t rejected() const { return sum_of(rejections); }
   std::int64_t records() const { return clicks + other_events + rejected(); }
   PartitionCounters& operator+=(const PartitionCounters& more) {
     clicks += more.clicks;
+    for (std::size_t i = 0; i < kNullUserCauses; ++i) null_users[i] += more.null_users[i];
     other_events += more.other_events;
     for (std::size_t i = 0; i < kRejectionCauses; ++i) rejections[i] += more.rejections[i];
     gaps += more.gaps;
@@ -53,11 +58,21 @@ struct RecordFingerprint {
   friend bool operator==(const RecordFingerprint&, const RecordFingerprint&) = default;
 };
 
+// Rejected records that are kept whole (model/dead_letter.h).
+struct DeadLetterCounters {
+  Offset first = 0;  // none below is kept
+  std::int64_t kept = 0;
+  std::int64_t bytes = 0;    // of those kept, DeadLetter::bytes()
+  std::int64_t dropped = 0;  // for the bound, since the start
+  friend bool operator==(const DeadLetterCounters&, const DeadLetterCounters&) = default;
+};
+
 struct PartitionRecord {
   Offset start = 0;  // the first offset that was ever to be read; pinned before the first record
   Offset next = 0;   // the first offset that is not counted yet
   std::optional<RecordFingerprint> last;
-  PartitionCounters counters;  // since the start
+  PartitionCounters counters = {};  // since the start
+  DeadLetterCounters dead_letters = {};
   friend bool operator==(const PartitionRecord&, const PartitionRecord&) = default;
 };
 
@@ -94,6 +109,9 @@ struct CommitRecord {
   }
   friend bool operator==(const CommitRecord&, const CommitRecord&) = default;
 };
+
+// "12 clicks, 7 other events, 3 rejected (not_json 2, empty 1), 0 gaps, 0 repeated".
+std::string text_of(const PartitionCounters& counters);
 
 // "{"0":12,"1":7}": the next offsets in the JSON form that Spark uses for one topic.
 std::string offsets_json(const CommitRecord& record);

@@ -37,6 +37,8 @@ Input
 State
   --checkpoint DIR                everything durable of this job; made if it is not there
   --existing                      refuse to make DIR: a checkpoint must be there
+  --dead-letters                  keep rejected records in DIR; clicktally-inspect lists them
+  --dead-letters-max-bytes SIZE   drop the oldest of them beyond this      [64M]
 
 Triggers
   --trigger INTERVAL              time between batches, "5 seconds", "100 ms"   [5 seconds]
@@ -76,8 +78,9 @@ po::options_description flags() {
   all.add_options()("bootstrap-servers", text())("topic", text())("checkpoint", text())(
       "starting-offsets", text())("trigger", text())("available-now", po::bool_switch())(
       "max-offsets-per-trigger", text())("isolation-level", text())("existing", po::bool_switch())(
-      "output-mode", text())("sink", text())("num-rows", text())(
-      "truncate", po::value<std::string>()->implicit_value("true"))(
+      "dead-letters", po::bool_switch())("dead-letters-max-bytes", text())("output-mode", text())(
+      "sink", text())("num-rows", text())("truncate",
+                                          po::value<std::string>()->implicit_value("true"))(
       "property,X", po::value<std::vector<std::string>>())("log-level", text())(
       "help,h", po::bool_switch())("version", po::bool_switch());
   return all;
@@ -172,6 +175,23 @@ void read_triggers(Reader& reader, PipelineOptions& options) {
       sched_getaffinity(0, sizeof cores, &cores) == 0 ? std::max(1, CPU_COUNT(&cores)) : 1;
 }
 
+void read_dead_letters(Reader& reader, Options& options) {
+  const bool keep = reader.flag("dead-letters");
+  options.pipeline.keep_dead_letters = keep;
+  const auto most = reader.text("dead-letters-max-bytes");
+  if (!most) return;
+  const auto bytes = parse_size_bytes(*most);
+  if (!keep) {
+    reader.fail(absl::InvalidArgumentError(
+        "--dead-letters-max-bytes: nothing is kept without --dead-letters; give both or neither"));
+  } else if (!bytes.ok()) {
+    reader.fail(absl::InvalidArgumentError(
+        fmt::format("--dead-letters-max-bytes: {}", message_of(bytes.status()))));
+  } else {
+    options.most_dead_letter_bytes = *bytes;
+  }
+}
+
 void read_output(Reader& reader, Options& options) {
   reader.choice<OutputMode>("output-mode",
                             {{"complete", OutputMode::kComplete}, {"update", OutputMode::kUpdate}},
@@ -197,6 +217,7 @@ absl::StatusOr<ParsedCommandLine> read(const po::variables_map& given) {
   Reader reader(given);
   read_source(given, reader, options);
   read_triggers(reader, options.pipeline);
+  read_dead_letters(reader, options);
   read_output(reader, options);
   reader.choice<StartingOffsets>(
       "starting-offsets",

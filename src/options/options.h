@@ -23,6 +23,7 @@ struct Options {
   SinkKind sink = SinkKind::kConsole;
   std::string checkpoint;
   bool existing = false;
+  std::int64_t most_dead_letter_bytes = 64 << 20;
   LogLevel log_level = LogLevel::kInfo;
 };
 

@@ -16,6 +16,8 @@ constexpr auto kLook = std::chrono::milliseconds(20);
 constexpr auto kIdle = std::chrono::milliseconds(100);
 // A trigger of 0 means "as soon as there is something"; this is how often we look, as Spark does.
 constexpr std::int64_t kShortestTriggerMs = 10;
+// A topic full of rubbish must not fill the log too.
+constexpr std::int64_t kBetweenReportsMs = 1000;
 
 }  // namespace
 
@@ -27,7 +29,8 @@ Pipeline::Pipeline(Source& source, Checkpoint& checkpoint, Sink& sink, const Clo
       clock_(clock),
       stop_(stop),
       options_(options),
-      accumulators_(static_cast<std::size_t>(options.workers)) {}
+      accumulators_(static_cast<std::size_t>(options.workers),
+                    Accumulator(options.keep_dead_letters)) {}
 
 absl::Status Pipeline::run(const StartUp& start) {
   new_partitions_ = start.new_partitions;
@@ -57,6 +60,7 @@ absl::Status Pipeline::run(const StartUp& start) {
 
 void Pipeline::work(std::size_t worker) {
   ClickDecoder decoder;
+  const Explain explain = [&decoder](const Record& record) { return decoder.explain(record); };
   RecordChunk chunk;
   std::vector<Decoded> decoded;
   Accumulator& accumulator = accumulators_[worker];
@@ -72,7 +76,7 @@ void Pipeline::work(std::size_t worker) {
       if (found) {
         decoded.clear();
         for (const Record& record : chunk.records) decoded.push_back(decoder.decode(record));
-        accumulator.fold(chunk, decoded);
+        accumulator.fold(chunk, decoded, explain);
         source_.release(&chunk);
         room = !accumulator.fills(share);
       }
@@ -114,7 +118,7 @@ absl::Status Pipeline::rule() {
     if (!batch.ok()) return batch.status();
     const bool first = checkpoint_.last().batch == kNoBatch && !stopping;
     if (batch->deltas.moved() || first) {
-      if (absl::Status status = commit_and_show(*batch); !status.ok()) return status;
+      if (absl::Status status = commit_and_show(*std::move(batch)); !status.ok()) return status;
     }
     if (stopping) return absl::OkStatus();
     if (options_.available_now && targets_committed()) return absl::OkStatus();
@@ -236,19 +240,43 @@ absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
   return batch;
 }
 
-absl::Status Pipeline::commit_and_show(const ClosedBatch& batch) {
-  const CommitRecord record =
-      next_record(checkpoint_.last(), batch.deltas, new_partitions_, batch.time_ms);
-  log_debug("batch {} commit begins: {} users", record.batch, batch.deltas.changed.size());
-  if (absl::Status s = checkpoint_.commit(record, batch.deltas.changed); !s.ok()) return s;
-  log_debug("batch {} committed", record.batch);
+absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
+  BatchDeltas& deltas = batch.deltas;
+  const CommitRecord next = next_record(checkpoint_.last(), deltas, new_partitions_, batch.time_ms);
+  log_debug("batch {} commit begins: {} users", next.batch, deltas.changed.size());
+  const absl::Status committed =
+      checkpoint_.commit(next, deltas.changed, std::move(deltas.dead_letters));
+  if (!committed.ok()) return committed;
+  log_debug("batch {} committed", next.batch);
+  report(next.batch, deltas);
   new_partitions_.clear();
   share_limits();
-  if (absl::Status s = show(batch.deltas.changed, /*again=*/false); !s.ok()) return s;
-  std::map<PartitionId, Offset> next;
-  for (const auto& [id, partition] : record.partitions) next[id] = partition.next;
-  source_.report_committed(next);
+  if (absl::Status s = show(deltas.changed, /*again=*/false); !s.ok()) return s;
+  std::map<PartitionId, Offset> committed_next;
+  for (const auto& [id, partition] : next.partitions) committed_next[id] = partition.next;
+  source_.report_committed(committed_next);
   return absl::OkStatus();
+}
+
+// What the batch held. A batch of nothing but clicks and other events is for debugging only.
+void Pipeline::report(BatchId batch, const BatchDeltas& deltas) {
+  PartitionCounters sum;
+  for (const auto& [id, partition] : deltas.partitions) sum += partition.counters;
+  const bool odd = sum.rejected() + sum.repeated > 0;
+  std::string line = fmt::format("batch {}: {}", batch, text_of(sum));
+  if (const auto& first = deltas.first_rejected) {
+    line += fmt::format("; partition {} offset {} is {}, {}: {}", first->partition, first->offset,
+                        kRejectionCauseNames[static_cast<std::size_t>(first->cause)], first->detail,
+                        first->value);
+  }
+  const std::int64_t now_ms = clock_.monotonic_ms();
+  const bool often = reported_ms_ != 0 && now_ms - reported_ms_ < kBetweenReportsMs;
+  if (!odd || often) {
+    log_debug("{}", line);
+    return;
+  }
+  reported_ms_ = now_ms;
+  log_info("{}", line);
 }
 
 absl::Status Pipeline::show(std::span<const UserClicks> changed, bool again) {

@@ -44,6 +44,8 @@ struct PipelineOptions {
   // Memory that the batch being filled may take before it is ended early. The batch that is being
   // committed meanwhile takes up to twice as much.
   std::size_t most_delta_bytes = 64 << 20;
+  // Rejected records are kept in the checkpoint.
+  bool keep_dead_letters = false;
 };
 
 class Pipeline {
@@ -79,7 +81,8 @@ class Pipeline {
   void share_limits();
   void set_limits();
   absl::StatusOr<ClosedBatch> close_batch();
-  absl::Status commit_and_show(const ClosedBatch& batch);
+  absl::Status commit_and_show(ClosedBatch batch);
+  void report(BatchId batch, const BatchDeltas& deltas);
   absl::Status show(std::span<const UserClicks> changed, bool again);
   absl::StatusOr<std::vector<UserClicks>> rows_of(std::span<const UserClicks> changed, bool again,
                                                   std::size_t most) const;
@@ -102,7 +105,8 @@ class Pipeline {
   std::map<PartitionId, Offset> targets_;         // the ends listed at this start
   std::map<PartitionId, Offset> new_partitions_;  // being read, not in a commit yet
   bool caught_up_once_ = false;
-  std::int64_t triggers_ = 0;  // whose turn it is when a quota is too small for all partitions
+  std::int64_t reported_ms_ = 0;  // when the last odd batch was, on the monotonic clock
+  std::int64_t triggers_ = 0;     // whose turn it is when a quota is too small for all partitions
 };
 
 }  // namespace clicktally

@@ -10,6 +10,8 @@
 namespace clicktally {
 namespace {
 
+const Explain no_words = [](const Record&) { return std::string(); };
+
 RecordChunk chunk_of(PartitionId partition, Offset next, const std::vector<std::string>& values) {
   RecordChunk chunk{.partition = partition, .next_before = next, .next_after = next, .records = {}};
   for (const std::string& value : values) {
@@ -52,10 +54,11 @@ TEST(AccumulatorTest, DeltasOfSeveralWorkersAddUpToTheObviousCount) {
           decoded.push_back(Decoded::click(user));
           ++expected[user];
           ++counters[partition].clicks;
+          if (user == kNullUser) ++counters[partition].null_users[0];
         }
       }
     }
-    workers[random() % 3].fold(chunk, decoded);
+    workers[random() % 3].fold(chunk, decoded, no_words);
   }
   std::vector<Deltas> parts;
   for (Accumulator& worker : workers) parts.push_back(worker.take());
@@ -76,11 +79,47 @@ TEST(AccumulatorTest, DeltasOfSeveralWorkersAddUpToTheObviousCount) {
   for (Accumulator& worker : workers) EXPECT_FALSE(worker.fills(1)) << "taken";
 }
 
+TEST(AccumulatorTest, RejectedRecordsAreKeptInOrderAndTheFirstIsCutForTheLog) {
+  const Explain explain = [](const Record& record) {
+    return "wrong at " + std::to_string(record.offset);
+  };
+  const std::vector<Decoded> decoded{Decoded::rejection(RejectionCause::kNotJson),
+                                     Decoded::other_event(),
+                                     Decoded::rejection(RejectionCause::kNotObject)};
+  std::vector<Accumulator> workers(2, Accumulator(/*keep_dead_letters=*/true));
+  const std::string long_value(100, 'y');
+  workers[0].fold(chunk_of(1, 10, {"a", "b", "c"}), decoded, explain);
+  workers[1].fold(chunk_of(0, 20, {long_value, "b", "c"}), decoded, explain);
+  EXPECT_TRUE(workers[1].fills(100));
+  std::vector<Deltas> parts;
+  for (Accumulator& worker : workers) parts.push_back(worker.take());
+  EXPECT_FALSE(workers[1].fills(1));
+  const BatchDeltas batch = merge_deltas(parts);
+  ASSERT_EQ(batch.dead_letters.size(), 4U);
+  EXPECT_EQ(batch.dead_letters[0], (DeadLetter{.partition = 0,
+                                               .offset = 20,
+                                               .timestamp_ms = 7,
+                                               .cause = RejectionCause::kNotJson,
+                                               .detail = "wrong at 20",
+                                               .value = long_value}));
+  EXPECT_EQ(batch.dead_letters[3].offset, 12);
+  EXPECT_EQ(batch.first_rejected->offset, 10);
+
+  Accumulator forgetful(/*keep_dead_letters=*/false);
+  forgetful.fold(chunk_of(0, 20, {long_value, "b", "c"}), decoded, explain);
+  std::vector<Deltas> part(1);
+  part[0] = forgetful.take();
+  const BatchDeltas counted = merge_deltas(part);
+  EXPECT_TRUE(counted.dead_letters.empty());
+  EXPECT_EQ(counted.first_rejected->value, long_value.substr(0, 64));
+  EXPECT_EQ(counted.partitions.at(0).counters.rejected(), 2);
+}
+
 TEST(AccumulatorTest, TheFingerprintIsThatOfTheLastRecord) {
   Accumulator first, second;
   const std::vector<Decoded> two(2, Decoded::other_event());
-  second.fold(chunk_of(0, 2, {"c", "d"}), two);
-  first.fold(chunk_of(0, 0, {"a", "b"}), two);
+  second.fold(chunk_of(0, 2, {"c", "d"}), two, no_words);
+  first.fold(chunk_of(0, 0, {"a", "b"}), two, no_words);
   std::vector<Deltas> parts;
   parts.push_back(first.take());
   parts.push_back(second.take());

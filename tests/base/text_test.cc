@@ -105,5 +105,25 @@ TEST(GroupThousands, PutsACommaBeforeEveryThirdDigit) {
   for (const auto& [number, text] : cases) EXPECT_EQ(group_thousands(number), text);
 }
 
+TEST(TextTest, SizesAreWholeNumbersOfPowersOf1024) {
+  const std::vector<std::pair<std::string, std::int64_t>> cases{{"0", 0},
+                                                                {"17", 17},
+                                                                {"17B", 17},
+                                                                {"64k", 64 << 10},
+                                                                {"64 KiB", 64 << 10},
+                                                                {"3MB", 3 << 20},
+                                                                {"1 g", 1 << 30},
+                                                                {"1024T", std::int64_t{1} << 50}};
+  for (const auto& [text, bytes] : cases) {
+    const auto parsed = parse_size_bytes(text);
+    ASSERT_TRUE(parsed.ok()) << text;
+    EXPECT_EQ(*parsed, bytes) << text;
+  }
+  for (const std::string text : {"", "M", "-1", "1.5G", "1X", "1MM", "1Bi", "1025T", "1 2", "1M x",
+                                 "99999999999999999999"}) {
+    EXPECT_FALSE(parse_size_bytes(text).ok()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace clicktally

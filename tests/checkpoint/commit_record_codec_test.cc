@@ -15,8 +15,13 @@ CommitRecord sample() {
   record.job = {.cluster_id = "id \"quoted\" \x01", .topic = "clickstream_events"};
   PartitionRecord partition{
       .start = 5, .next = 100, .last = RecordFingerprint{99, -1, ~0ULL}, .counters = {}};
-  partition.counters = {
-      .clicks = 40, .other_events = 50, .rejections = {1, 0, 2, 0, 1}, .gaps = 1, .repeated = 3};
+  partition.counters = {.clicks = 40,
+                        .null_users = {0, 1, 2, 3, 4},
+                        .other_events = 50,
+                        .rejections = {1, 0, 2, 0, 1},
+                        .gaps = 1,
+                        .repeated = 3};
+  partition.dead_letters = {.first = 7, .kept = 3, .bytes = 700, .dropped = 1};
   record.partitions[0] = partition;
   record.partitions[17] = {};
   record.digest = absl::MakeUint128(0xFEDCBA9876543210ULL, 7);
@@ -45,11 +50,14 @@ TEST(CommitRecordCodecTest, EveryFlippedBitAndEveryCutIsSeen) {
 // The format: these bytes were written by format 1 and must be read for ever.
 TEST(CommitRecordCodecTest, TheBytesOfFormat1AreReadForEver) {
   const std::string bytes =
-      "810dbd61828c6e45 "
+      "a99b24dfd2482787 "
       "{\"adjustments\":[],\"batch\":12,\"digest\":\"000000000000000000000000000000ff\","
       "\"epoch\":0,\"format\":1,\"job\":{\"cluster_id\":\"c\",\"filter\":\"f\",\"key\":\"k\","
-      "\"topic\":\"t\"},\"partitions\":{\"0\":{\"clicks\":1,\"gaps\":0,\"last\":{\"hash\":"
-      "\"00000000000000aa\",\"offset\":8,\"timestamp_ms\":5},\"next\":9,\"other_events\":0,"
+      "\"topic\":\"t\"},\"partitions\":{\"0\":{\"clicks\":1,\"dead_letters\":{\"bytes\":90,"
+      "\"dropped\":0,\"first\":0,\"kept\":1},\"gaps\":0,\"last\":{\"hash\":"
+      "\"00000000000000aa\",\"offset\":8,\"timestamp_ms\":5},\"next\":9,\"null_users\":{"
+      "\"absent\":1,\"null\":0,\"out_of_range\":0,\"unreadable\":0,\"wrong_type\":0},"
+      "\"other_events\":0,"
       "\"rejections\":{\"empty\":0,\"missing_action\":0,\"not_json\":0,\"not_object\":0,"
       "\"tombstone\":0},\"repeated\":0,\"start\":8}},\"time_ms\":1000,\"unheard_of\":true}";
   auto decoded = decode_commit_record(bytes);

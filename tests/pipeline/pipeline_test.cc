@@ -284,6 +284,29 @@ TEST_F(PipelineTest, MaxOffsetsPerTriggerBoundsEveryBatchAndLosesNone) {
   }
 }
 
+TEST_F(PipelineTest, RejectedRecordsAreCountedByCauseAndKeptWithTheirBatch) {
+  source_.append(0, click_of(1));
+  source_.append(0, "{broken");
+  source_.append(1, "[1]");
+  source_.append(1, R"({"action": "click", "user_id": "x"})");
+  source_.append(2, "");
+  options_.available_now = true;
+  options_.keep_dead_letters = true;
+  ASSERT_TRUE(run().ok());
+  const PartitionCounters totals = checkpoint_->last().totals();
+  EXPECT_EQ(totals.clicks, 2);
+  EXPECT_EQ(totals.null_users[static_cast<std::size_t>(NullUserCause::kWrongType)], 1);
+  EXPECT_EQ(sum_of(totals.null_users), 1);
+  EXPECT_EQ(totals.rejected(), 3);
+  EXPECT_EQ(state_->dead_letters.size(), 3U);
+  const DeadLetter& broken = state_->dead_letters.at({0, 1});
+  EXPECT_EQ(broken.cause, RejectionCause::kNotJson);
+  EXPECT_EQ(broken.value, "{broken");
+  EXPECT_EQ(broken.batch, 0);
+  EXPECT_NE(broken.detail, "");
+  EXPECT_EQ(checkpoint_->last().partitions.at(0).dead_letters.kept, 1);
+}
+
 TEST_F(PipelineTest, ANewPartitionIsReadFromItsBeginning) {
   std::thread job([&] { EXPECT_TRUE(run(StartingOffsets::kLatest).ok()); });
   ASSERT_TRUE(sink_.wait_for(1));

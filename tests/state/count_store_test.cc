@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -68,7 +69,11 @@ TEST_F(CountStoreTest, CountsMergeOverBothCommitPathsAndSurviveReopening) {
       changed.push_back({user, clicks});
       expected[user] += clicks;
     }
-    ASSERT_TRUE(store->commit(changed, batch, "record " + std::to_string(batch)).ok());
+    ASSERT_TRUE(
+        store
+            ->commit(
+                {.batch = batch, .record = "record " + std::to_string(batch), .changed = changed})
+            .ok());
     ++batch;
     if (i % 7 == 6) {
       store.reset();
@@ -96,8 +101,8 @@ TEST_F(CountStoreTest, AUserIsMarkedWithTheLastBatchThatChangedIt) {
   auto store = open(OpenMode::kCreate);
   const std::vector<UserClicks> both{{1, 1}, {2, 1}};
   const std::vector<UserClicks> one{{2, 4}};
-  ASSERT_TRUE(store->commit(both, 8, "a").ok());
-  ASSERT_TRUE(store->commit(one, 9, "b").ok());
+  ASSERT_TRUE(store->commit({.batch = 8, .record = "a", .changed = both}).ok());
+  ASSERT_TRUE(store->commit({.batch = 9, .record = "b", .changed = one}).ok());
   auto view = store->view();
   EXPECT_EQ((*(*view)->get(1))->last_batch, 8);
   EXPECT_EQ((*(*view)->get(2))->last_batch, 9);
@@ -108,16 +113,16 @@ TEST_F(CountStoreTest, AUserIsMarkedWithTheLastBatchThatChangedIt) {
 TEST_F(CountStoreTest, AViewStaysAtItsCommit) {
   auto store = open(OpenMode::kCreate);
   const std::vector<UserClicks> click{{1, 1}};
-  ASSERT_TRUE(store->commit(click, 0, "a").ok());
+  ASSERT_TRUE(store->commit({.batch = 0, .record = "a", .changed = click}).ok());
   auto view = store->view();
-  ASSERT_TRUE(store->commit(click, 1, "b").ok());
+  ASSERT_TRUE(store->commit({.batch = 1, .record = "b", .changed = click}).ok());
   EXPECT_EQ((*(*view)->get(1))->clicks, 1);
 }
 
 TEST_F(CountStoreTest, HistoryIsKeptForAsManyBatchesAsThereAreSlots) {
   auto store = open(OpenMode::kCreate);
   for (BatchId batch = 0; batch <= kHistorySlots; ++batch) {
-    ASSERT_TRUE(store->commit({}, batch, "r" + std::to_string(batch)).ok());
+    ASSERT_TRUE(store->commit({.batch = batch, .record = "r" + std::to_string(batch)}).ok());
   }
   EXPECT_EQ(**store->history(kHistorySlots), "r1024");
   EXPECT_EQ(**store->history(1), "r1");
@@ -138,8 +143,8 @@ TEST_F(CountStoreTest, ReadingWritesNothingAndSeesLogAndFiles) {
   auto writer = open(OpenMode::kCreate, 2);
   const std::vector<UserClicks> large{{1, 1}, {2, 2}, {3, 3}};
   const std::vector<UserClicks> small{{3, 30}};
-  ASSERT_TRUE(writer->commit(large, 0, "a").ok());
-  ASSERT_TRUE(writer->commit(small, 1, "b").ok());
+  ASSERT_TRUE(writer->commit({.batch = 0, .record = "a", .changed = large}).ok());
+  ASSERT_TRUE(writer->commit({.batch = 1, .record = "b", .changed = small}).ok());
   writer.reset();
   const auto before = bytes_below(path_);
   {
@@ -147,7 +152,7 @@ TEST_F(CountStoreTest, ReadingWritesNothingAndSeesLogAndFiles) {
     EXPECT_EQ(rows(*reader), (Counts{{1, 1}, {2, 2}, {3, 33}}));
     EXPECT_EQ(*reader->sum_of_file_digests(), digest(rows(*reader)));
     EXPECT_EQ(*reader->last_record(), "b");
-    EXPECT_FALSE(reader->commit(small, 2, "c").ok());
+    EXPECT_FALSE(reader->commit({.batch = 2, .record = "c", .changed = small}).ok());
   }
   EXPECT_EQ(bytes_below(path_), before);
 }
@@ -164,7 +169,7 @@ TEST_F(CountStoreTest, LevelZeroStaysBoundedUnderManyLargeCommits) {
   std::vector<UserClicks> changed;
   for (UserKey user = 0; user < 2000; ++user) changed.push_back({user * 3, 1});
   for (BatchId batch = 0; batch < 60; ++batch) {
-    ASSERT_TRUE(store->commit(changed, batch, "r").ok());
+    ASSERT_TRUE(store->commit({.batch = batch, .record = "r", .changed = changed}).ok());
   }
   std::size_t tables = 0;
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
@@ -179,7 +184,7 @@ TEST_F(CountStoreTest, LevelZeroStaysBoundedUnderManyLargeCommits) {
 TEST_F(CountStoreTest, AMissingTableIsDamageAndAnUnreadableOneIsNot) {
   auto writer = open(OpenMode::kCreate, 2);
   const std::vector<UserClicks> large{{1, 1}, {2, 2}, {3, 3}};
-  ASSERT_TRUE(writer->commit(large, 0, "a").ok());
+  ASSERT_TRUE(writer->commit({.batch = 0, .record = "a", .changed = large}).ok());
   writer.reset();
   std::string table;
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
@@ -197,8 +202,8 @@ TEST_F(CountStoreTest, AnyFlippedByteIsDamageOrChangesNothing) {
   auto writer = open(OpenMode::kCreate, 2);
   const std::vector<UserClicks> large{{1, 1}, {2, 2}, {3, 3}};
   const std::vector<UserClicks> small{{3, 30}};
-  ASSERT_TRUE(writer->commit(large, 0, "a").ok());
-  ASSERT_TRUE(writer->commit(small, 1, "b").ok());
+  ASSERT_TRUE(writer->commit({.batch = 0, .record = "a", .changed = large}).ok());
+  ASSERT_TRUE(writer->commit({.batch = 1, .record = "b", .changed = small}).ok());
   writer.reset();
   const Counts expected{{1, 1}, {2, 2}, {3, 33}};
   int refused = 0;
@@ -228,6 +233,83 @@ TEST_F(CountStoreTest, AnyFlippedByteIsDamageOrChangesNothing) {
     std::ofstream(path, std::ios::binary) << bytes;
   }
   EXPECT_GT(refused, 100);
+}
+
+class DeadLetterTest : public CountStoreTest {
+ protected:
+  static DeadLetter letter(PartitionId partition, Offset offset, std::string value = "{bad") {
+    return {.partition = partition,
+            .offset = offset,
+            .timestamp_ms = 1000 + offset,
+            .batch = 3,
+            .cause = RejectionCause::kNotJson,
+            .detail = "unexpected end",
+            .value = std::move(value)};
+  }
+  static std::vector<DeadLetter> letters_of(const CountStore& store, PartitionId partition,
+                                            Offset from = 0) {
+    std::vector<DeadLetter> found;
+    auto view = store.view();
+    const auto visit = [&](const DeadLetter& letter) {
+      found.push_back(letter);
+      return true;
+    };
+    EXPECT_TRUE((*view)->scan_dead_letters(partition, from, visit).ok());
+    return found;
+  }
+  std::uintmax_t table_bytes() const {
+    std::uintmax_t bytes = 0;
+    for (const auto& file : std::filesystem::directory_iterator(path_)) {
+      if (file.path().extension() == ".sst") bytes += file.file_size();
+    }
+    return bytes;
+  }
+};
+
+TEST_F(DeadLetterTest, TheyAreReadBackByPartitionAndOffsetOverBothCommitPaths) {
+  for (const std::size_t ingest_above : {0U, 1000U}) {
+    auto store = open(OpenMode::kCreate, ingest_above);
+    const std::vector<DeadLetter> added{letter(0, 5), letter(0, 300, std::string("\0\n\xff", 3)),
+                                        letter(2, 4, "")};
+    const std::vector<UserClicks> changed{{kNullUser, 1}, {-7, 2}};
+    ASSERT_TRUE(
+        store->commit({.batch = 3, .record = "r", .changed = changed, .dead_letters = added}).ok());
+    store.reset();
+    store = open(OpenMode::kReadWrite, ingest_above);
+    EXPECT_EQ(letters_of(*store, 0), (std::vector{added[0], added[1]}));
+    EXPECT_EQ(letters_of(*store, 0, 6), (std::vector{added[1]}));
+    EXPECT_EQ(letters_of(*store, 1), std::vector<DeadLetter>{});
+    EXPECT_EQ(letters_of(*store, 2), (std::vector{added[2]}));
+    EXPECT_EQ(rows(*store), (Counts{{kNullUser, 1}, {-7, 2}}));
+    EXPECT_EQ(*store->sum_of_file_digests(), digest(rows(*store)));
+    store.reset();
+    std::filesystem::remove_all(path_);
+  }
+}
+
+// I9: what is not needed any more leaves the disk. Random bytes, which no compression shrinks.
+TEST_F(DeadLetterTest, DroppedOnesLeaveTheDiskAndTheCountsStay) {
+  constexpr Offset kPerCommit = 40;
+  constexpr std::uintmax_t kPerCommitBytes = kPerCommit * 4096;
+  std::mt19937_64 random(1);
+  auto store = open(OpenMode::kCreate, 10);
+  for (Offset next = 0; next < 100 * kPerCommit; next += kPerCommit) {
+    std::vector<DeadLetter> added;
+    for (Offset offset = next; offset < next + kPerCommit; ++offset) {
+      std::string value(4096, ' ');
+      std::ranges::generate(value, [&] { return static_cast<char>(random()); });
+      added.push_back(letter(0, offset, std::move(value)));
+    }
+    const std::vector<UserClicks> changed{{1, 1}};
+    ASSERT_TRUE(
+        store->commit({.batch = 3, .record = "r", .changed = changed, .dead_letters = added}).ok());
+    store->drop_dead_letters_below({{0, next}});  // the newest commit's are needed
+  }
+  // Level 0 at its bound of 6, a level below it, and one file that is being written.
+  EXPECT_LT(table_bytes(), 12 * kPerCommitBytes);
+  EXPECT_EQ(letters_of(*store, 0, 99 * kPerCommit).size(), static_cast<std::size_t>(kPerCommit));
+  EXPECT_EQ(rows(*store), (Counts{{1, 100}}));
+  EXPECT_EQ(*store->sum_of_file_digests(), digest_of(1, 100));
 }
 
 }  // namespace

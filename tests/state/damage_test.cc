@@ -105,8 +105,9 @@ class DamageTest : public ::testing::TestWithParam<std::tuple<Commits, Place, Ch
     const auto file_system = std::make_shared<RocksFileSystem>(*disk_);
     const auto env = rocksdb::NewCompositeEnv(file_system);
     rocksdb::DB* opened = nullptr;
-    ASSERT_TRUE(
-        rocksdb::DB::Open(rocks_options(options_, env.get()), path_ + "/live", &opened).ok());
+    const auto floors = std::make_shared<DeadLetterFloors>();
+    const rocksdb::Options rocks = rocks_options(options_, env.get(), floors);
+    ASSERT_TRUE(rocksdb::DB::Open(rocks, path_ + "/live", &opened).ok());
     const std::unique_ptr<rocksdb::DB> db(opened);
     ASSERT_TRUE(change.make(*db).ok());
     if (place != Place::kLog) {

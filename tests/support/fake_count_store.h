@@ -14,6 +14,7 @@ namespace clicktally {
 struct FakeState {
   std::mutex mutex;
   std::map<UserKey, UserCount> counts;
+  std::map<std::pair<PartitionId, Offset>, DeadLetter> dead_letters;
   std::map<std::uint16_t, std::string> history;
   std::string record;
   bool has_record = false;
@@ -24,7 +25,8 @@ struct FakeState {
 
 class FakeView final : public CountView {
  public:
-  explicit FakeView(std::map<UserKey, UserCount> counts) : counts_(std::move(counts)) {}
+  explicit FakeView(const FakeState& state)
+      : counts_(state.counts), dead_letters_(state.dead_letters) {}
   absl::Status scan(UserKey from, UserKey to,
                     const std::function<bool(const UserCount&)>& visit) const override {
     for (auto row = counts_.lower_bound(from); row != counts_.end() && row->first <= to; ++row) {
@@ -37,9 +39,19 @@ class FakeView final : public CountView {
     if (found == counts_.end()) return std::nullopt;
     return found->second;
   }
+  absl::Status scan_dead_letters(
+      PartitionId partition, Offset from,
+      const std::function<bool(const DeadLetter&)>& visit) const override {
+    for (auto row = dead_letters_.lower_bound({partition, from});
+         row != dead_letters_.end() && row->first.first == partition; ++row) {
+      if (!visit(row->second)) break;
+    }
+    return absl::OkStatus();
+  }
 
  private:
   std::map<UserKey, UserCount> counts_;
+  std::map<std::pair<PartitionId, Offset>, DeadLetter> dead_letters_;
 };
 
 class FakeCountStore final : public CountStore {
@@ -47,22 +59,32 @@ class FakeCountStore final : public CountStore {
   FakeCountStore(std::shared_ptr<FakeState> state, OpenMode mode)
       : state_(std::move(state)), mode_(mode) {}
 
-  absl::Status commit(std::span<const UserClicks> changed, BatchId batch,
-                      std::string_view record) override {
+  absl::Status commit(const StateCommit& commit) override {
     const std::lock_guard lock(state_->mutex);
     if (mode_ == OpenMode::kReadOnly) return absl::InternalError("read-only");
     if (!state_->fail_next_commit.ok()) return state_->fail_next_commit;
-    for (const UserClicks& row : changed) {
+    for (const UserClicks& row : commit.changed) {
       UserCount& count = state_->counts[row.user];
-      count = {row.user, count.clicks + row.clicks, batch};
+      count = {row.user, count.clicks + row.clicks, commit.batch};
     }
-    if (batch != kNoBatch) {
-      state_->history[static_cast<std::uint16_t>(batch % kHistorySlots)] = std::string(record);
+    for (const DeadLetter& letter : commit.dead_letters) {
+      state_->dead_letters[{letter.partition, letter.offset}] = letter;
     }
-    state_->record = std::string(record);
+    if (commit.batch != kNoBatch) {
+      const auto slot = static_cast<std::uint16_t>(commit.batch % kHistorySlots);
+      state_->history[slot] = std::string(commit.record);
+    }
+    state_->record = std::string(commit.record);
     state_->has_record = true;
     ++state_->commits;
     return absl::OkStatus();
+  }
+  void drop_dead_letters_below(const std::map<PartitionId, Offset>& floors) override {
+    const std::lock_guard lock(state_->mutex);
+    std::erase_if(state_->dead_letters, [&](const auto& row) {
+      const auto floor = floors.find(row.first.first);
+      return floor != floors.end() && row.first.second < floor->second;
+    });
   }
   absl::StatusOr<std::string> last_record() const override {
     const std::lock_guard lock(state_->mutex);
@@ -77,7 +99,7 @@ class FakeCountStore final : public CountStore {
   }
   absl::StatusOr<std::unique_ptr<CountView>> view() const override {
     const std::lock_guard lock(state_->mutex);
-    return std::make_unique<FakeView>(state_->counts);
+    return std::make_unique<FakeView>(*state_);
   }
   absl::StatusOr<Digest> sum_of_file_digests() const override {
     const std::lock_guard lock(state_->mutex);

@@ -1,10 +1,12 @@
 #include "tools/inspect/commands.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/time/time.h"
 #include "base/hash.h"
@@ -44,6 +46,7 @@ std::string local_time(std::int64_t time_ms) {
 struct ScanResult {
   std::int64_t users = 0;
   std::int64_t clicks = 0;
+  std::int64_t null_clicks = 0;
 };
 
 absl::StatusOr<ScanResult> scan_and_check(const CheckpointReader& reader) {
@@ -53,30 +56,48 @@ absl::StatusOr<ScanResult> scan_and_check(const CheckpointReader& reader) {
       reader.view->scan(kFirstUser, kLastUser, [&](const UserCount& count) {
         ++found.users;
         found.clicks += count.clicks;
+        if (count.user == kNullUser) found.null_clicks = count.clicks;
         digest += digest_of(count.user, count.clicks);
         return true;
       });
   if (!scanned.ok()) return scanned;
   const CommitRecord& record = reader.state.record;
-  if (digest == record.digest && found.clicks == record.totals().clicks) return found;
-  return absl::DataLossError(fmt::format(
-      "the rows add up to {} clicks and digest {}, batch {} has {} and {}: the state is damaged; "
-      "restore the checkpoint from a backup",
-      found.clicks, to_hex(digest), record.batch, record.totals().clicks, to_hex(record.digest)));
+  const PartitionCounters totals = record.totals();
+  if (digest == record.digest && found.clicks == totals.clicks &&
+      found.null_clicks == sum_of(totals.null_users)) {
+    return found;
+  }
+  return absl::DataLossError(
+      fmt::format("the rows add up to {} clicks, {} of NULL, and digest {}; batch {} has {}, {} "
+                  "and {}: the state "
+                  "is damaged; restore the checkpoint from a backup",
+                  found.clicks, found.null_clicks, to_hex(digest), record.batch, totals.clicks,
+                  sum_of(totals.null_users), to_hex(record.digest)));
 }
 
 std::string batch_text(BatchId batch) {
   return batch == kNoBatch ? "none yet" : std::to_string(batch);
 }
 
-std::string rejections_text(const PartitionCounters& counters) {
+template <std::size_t n>
+std::string causes_text(const std::array<std::int64_t, n>& counts,
+                        const std::array<std::string_view, n>& names) {
   std::string text;
-  for (std::size_t i = 0; i < kRejectionCauses; ++i) {
-    if (counters.rejections[i] == 0) continue;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", kRejectionCauseNames[i],
-                        group_thousands(counters.rejections[i]));
+  for (std::size_t i = 0; i < n; ++i) {
+    if (counts[i] == 0) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", names[i], group_thousands(counts[i]));
   }
   return text.empty() ? "none" : text;
+}
+
+DeadLetterCounters dead_letter_totals(const CommitRecord& record) {
+  DeadLetterCounters sum;
+  for (const auto& [id, partition] : record.partitions) {
+    sum.kept += partition.dead_letters.kept;
+    sum.bytes += partition.dead_letters.bytes;
+    sum.dropped += partition.dead_letters.dropped;
+  }
+  return sum;
 }
 
 std::string show_as_text(const CheckpointReader& reader, const ScanResult& found) {
@@ -97,8 +118,13 @@ std::string show_as_text(const CheckpointReader& reader, const ScanResult& found
   line("job", reader.job_is_running ? "running" : "stopped");
   line("users", group_thousands(found.users));
   line("clicks", group_thousands(totals.clicks));
+  line("  of NULL", causes_text(totals.null_users, kNullUserCauseNames));
   line("other events", group_thousands(totals.other_events));
-  line("rejected", rejections_text(totals));
+  line("rejected", causes_text(totals.rejections, kRejectionCauseNames));
+  const DeadLetterCounters dead_letters = dead_letter_totals(record);
+  line("dead letters",
+       fmt::format("{} kept, {} bytes; {} dropped", group_thousands(dead_letters.kept),
+                   group_thousands(dead_letters.bytes), group_thousands(dead_letters.dropped)));
   line("gaps", group_thousands(totals.gaps));
   line("repeated", group_thousands(totals.repeated));
   line("digest", to_hex(record.digest));
@@ -113,16 +139,25 @@ std::string show_as_text(const CheckpointReader& reader, const ScanResult& found
   return text;
 }
 
+template <std::size_t n>
+ordered_json causes_json(const std::array<std::int64_t, n>& counts,
+                         const std::array<std::string_view, n>& names) {
+  ordered_json out = ordered_json::object();
+  for (std::size_t i = 0; i < n; ++i) out[std::string(names[i])] = counts[i];
+  return out;
+}
+
 ordered_json counters_json(const PartitionCounters& counters) {
-  ordered_json rejections = ordered_json::object();
-  for (std::size_t i = 0; i < kRejectionCauses; ++i) {
-    rejections[std::string(kRejectionCauseNames[i])] = counters.rejections[i];
-  }
   return {{"clicks", counters.clicks},
+          {"nullUsers", causes_json(counters.null_users, kNullUserCauseNames)},
           {"otherEvents", counters.other_events},
-          {"rejections", rejections},
+          {"rejections", causes_json(counters.rejections, kRejectionCauseNames)},
           {"gaps", counters.gaps},
           {"repeated", counters.repeated}};
+}
+
+ordered_json dead_letters_json(const DeadLetterCounters& counters) {
+  return {{"kept", counters.kept}, {"bytes", counters.bytes}, {"dropped", counters.dropped}};
 }
 
 std::string show_as_json(const CheckpointReader& reader, const ScanResult& found) {
@@ -133,6 +168,7 @@ std::string show_as_json(const CheckpointReader& reader, const ScanResult& found
     offsets[std::to_string(id)] = partition.next;
     ordered_json fields{{"start", partition.start}, {"next", partition.next}};
     fields.update(counters_json(partition.counters));
+    fields["deadLetters"] = dead_letters_json(partition.dead_letters);
     partitions[std::to_string(id)] = std::move(fields);
   }
   ordered_json out{{"topic", record.job.topic},
@@ -146,6 +182,7 @@ std::string show_as_json(const CheckpointReader& reader, const ScanResult& found
                    {"totalClicks", record.totals().clicks},
                    {"offsets", std::move(offsets)},
                    {"totals", counters_json(record.totals())},
+                   {"deadLetters", dead_letters_json(dead_letter_totals(record))},
                    {"partitions", std::move(partitions)},
                    {"digest", to_hex(record.digest)}};
   // ensure_ascii: whatever a name holds, nothing but printable ASCII reaches the terminal.
@@ -226,6 +263,65 @@ absl::Status export_command(Disk& disk, const CommandLine& line) {
   return absl::DataLossError(
       "the rows just written do not add up to the digest of their batch: the state is damaged; do "
       "not use them, restore the checkpoint from a backup");
+}
+
+namespace {
+
+std::string dead_letter_json(const std::string& topic, const DeadLetter& letter) {
+  ordered_json out{{"topic", topic},
+                   {"partition", letter.partition},
+                   {"offset", letter.offset},
+                   {"timestamp", letter.timestamp_ms},
+                   {"batch", letter.batch},
+                   {"cause", kRejectionCauseNames[static_cast<std::size_t>(letter.cause)]},
+                   {"detail", letter.detail}};
+  // A tombstone has no value, which is not an empty one.
+  const bool tombstone = letter.cause == RejectionCause::kTombstone;
+  out["value"] = tombstone ? ordered_json() : ordered_json(absl::Base64Escape(letter.value));
+  return out.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
+}
+
+// A line for a producer that reads lines; nothing for a value that a line cannot hold.
+std::string raw_line(const DeadLetter& letter, std::int64_t* skipped) {
+  const bool fits =
+      letter.cause != RejectionCause::kTombstone && letter.value.find('\n') == std::string::npos;
+  if (fits) return letter.value + "\n";
+  ++*skipped;
+  return "";
+}
+
+}  // namespace
+
+absl::Status dead_letters_command(Disk& disk, const CommandLine& line) {
+  if (line.format.value_or(Format::kJson) != Format::kJson) return refuse_format(line, "json");
+  if (!line.arguments.empty()) return refuse_arguments(line, "nothing but the checkpoint");
+  if (line.raw && ::isatty(STDOUT_FILENO) == 1) {
+    return absl::InvalidArgumentError(
+        "dead-letters --raw: bytes of a topic could command a terminal; send them to a file or a "
+        "pipe");
+  }
+  auto reader = open_reader(disk, line.checkpoint);
+  if (!reader.ok()) return reader.status();
+  const CommitRecord& record = reader->state.record;
+  Output output;
+  bool wanted = true;
+  std::int64_t skipped = 0;
+  for (const auto& [id, partition] : record.partitions) {
+    const absl::Status scanned = reader->view->scan_dead_letters(
+        id, partition.dead_letters.first, [&](const DeadLetter& letter) {
+          if (line.cause && letter.cause != *line.cause) return true;
+          wanted = output.write(line.raw ? raw_line(letter, &skipped)
+                                         : dead_letter_json(record.job.topic, letter));
+          return wanted;
+        });
+    if (!scanned.ok()) return scanned;
+    if (!wanted) break;
+  }
+  if (absl::Status status = output.finish(); !status.ok() || skipped == 0) return status;
+  return absl::AbortedError(fmt::format(
+      "dead-letters: left out {} that no line can hold (tombstones, values with line breaks); take "
+      "them from the base64 of the JSON lines, without --raw",
+      skipped));
 }
 
 }  // namespace clicktally

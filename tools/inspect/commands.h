@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "base/disk.h"
+#include "model/decoded.h"
 
 namespace clicktally {
 
@@ -18,10 +19,13 @@ struct CommandLine {
   std::string checkpoint;
   std::vector<std::string> arguments;  // what follows the checkpoint
   std::optional<Format> format;        // as given; each command has its own default
+  std::optional<RejectionCause> cause;
+  bool raw = false;
 };
 
 absl::Status show_command(Disk& disk, const CommandLine& line);
 absl::Status get_command(Disk& disk, const CommandLine& line);
 absl::Status export_command(Disk& disk, const CommandLine& line);
+absl::Status dead_letters_command(Disk& disk, const CommandLine& line);
 
 }  // namespace clicktally

@@ -1,6 +1,8 @@
 // clicktally-inspect: reads a checkpoint offline. A thin main: the command line, and which command.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <csignal>
 #include <cstdio>
@@ -21,6 +23,8 @@ constexpr std::string_view kHelp =
   clicktally-inspect show CHECKPOINT [--format text|json]     batch, totals, users, offsets, when
   clicktally-inspect get CHECKPOINT USER... [--format text|json]      clicks of users; NULL is one
   clicktally-inspect export CHECKPOINT [--format csv]         user_id,total_clicks of all, sorted
+  clicktally-inspect dead-letters CHECKPOINT [--cause C] [--raw]      rejected records kept: JSON
+                              lines with the value in base64, or raw values, a line each
 
 It never writes to a checkpoint.
 
@@ -35,6 +39,23 @@ absl::Status usage(std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("{}; see clicktally-inspect --help", what));
 }
 
+absl::Status read_dead_letter_flags(const po::variables_map& given, CommandLine* line) {
+  line->raw = given["raw"].as<bool>();
+  if (given.count("cause")) {
+    const auto& cause = given["cause"].as<std::string>();
+    const auto found = std::ranges::find(kRejectionCauseNames, std::string_view(cause));
+    if (found == kRejectionCauseNames.end()) {
+      return usage(fmt::format("--cause: '{}' is none of {}", escape_controls(cause),
+                               fmt::join(kRejectionCauseNames, ", ")));
+    }
+    line->cause = static_cast<RejectionCause>(found - kRejectionCauseNames.begin());
+  }
+  if ((line->raw || line->cause) && line->command != "dead-letters") {
+    return usage("--cause and --raw are for dead-letters");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<CommandLine> command_line_of(const po::variables_map& given) {
   CommandLine line;
   if (!given.count("words")) return usage("a command is needed");
@@ -43,6 +64,7 @@ absl::StatusOr<CommandLine> command_line_of(const po::variables_map& given) {
   if (words.size() < 2) return usage(escape_controls(line.command) + ": a checkpoint is needed");
   line.checkpoint = words[1];
   line.arguments.assign(words.begin() + 2, words.end());
+  if (absl::Status status = read_dead_letter_flags(given, &line); !status.ok()) return status;
   if (!given.count("format")) return line;
   const auto& format = given["format"].as<std::string>();
   if (format == "text") {
@@ -59,8 +81,9 @@ absl::StatusOr<CommandLine> command_line_of(const po::variables_map& given) {
 
 absl::Status run(int argc, char** argv) {
   po::options_description all;
-  all.add_options()("format", po::value<std::string>())("help,h", po::bool_switch())(
-      "version", po::bool_switch())("words", po::value<std::vector<std::string>>());
+  all.add_options()("format", po::value<std::string>())("cause", po::value<std::string>())(
+      "raw", po::bool_switch())("help,h", po::bool_switch())("version", po::bool_switch())(
+      "words", po::value<std::vector<std::string>>());
   po::positional_options_description positional;
   positional.add("words", -1);
   po::variables_map given;
@@ -85,6 +108,7 @@ absl::Status run(int argc, char** argv) {
   if (line->command == "show") return show_command(*disk, *line);
   if (line->command == "get") return get_command(*disk, *line);
   if (line->command == "export") return export_command(*disk, *line);
+  if (line->command == "dead-letters") return dead_letters_command(*disk, *line);
   return usage(fmt::format("'{}' is not a command", escape_controls(line->command)));
 }
 
