@@ -41,8 +41,8 @@ absl::Status run(Options options, const StopSignals& signals) {
   const CheckpointOptions checkpoint_options{
       .must_exist = options.existing,
       .most_dead_letter_bytes = options.most_dead_letter_bytes,
-      .open_state = [](Disk& seam, const std::string& path, OpenMode mode) {
-        return open_count_store(seam, path, mode, CountStoreOptions{});
+      .open_state = [&options](Disk& seam, const std::string& path, OpenMode mode) {
+        return open_count_store(seam, path, mode, {.block_cache_bytes = options.block_cache_bytes});
       }};
   // The source first: it judges the last of the command line, and a command line that is wrong
   // leaves no directory behind.
@@ -55,6 +55,12 @@ absl::Status run(Options options, const StopSignals& signals) {
   auto start = start_up(**source, **checkpoint, clock, signals.flag(), options.start_up);
   if (absl::IsCancelled(start.status())) return absl::OkStatus();  // a stop while waiting for Kafka
   if (!start.ok()) return start.status();
+  // Only now it is known how many partitions share the memory.
+  options.source.partitions = start->next.size();
+  if (has_small_queues(options.source)) {
+    source = make_kafka_source(options.source);
+    if (!source.ok()) return source.status();
+  }
   if (absl::Status status = sink->begin(options.source.topic); !status.ok()) return status;
   Pipeline pipeline(**source, **checkpoint, *sink, clock, signals.flag(), options.pipeline);
   return pipeline.run(*start);

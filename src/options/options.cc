@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "base/text.h"
+#include "options/memory_plan.h"
 #include "source/kafka_source.h"
 
 namespace clicktally {
@@ -39,6 +40,9 @@ State
   --existing                      refuse to make DIR: a checkpoint must be there
   --dead-letters                  keep rejected records in DIR; clicktally-inspect lists them
   --dead-letters-max-bytes SIZE   drop the oldest of them beyond this      [64M]
+
+Memory
+  --memory-limit SIZE             all that the process may take, at least 128M       [512M]
 
 Triggers
   --trigger INTERVAL              time between batches, "5 seconds", "100 ms"   [5 seconds]
@@ -78,9 +82,9 @@ po::options_description flags() {
   all.add_options()("bootstrap-servers", text())("topic", text())("checkpoint", text())(
       "starting-offsets", text())("trigger", text())("available-now", po::bool_switch())(
       "max-offsets-per-trigger", text())("isolation-level", text())("existing", po::bool_switch())(
-      "dead-letters", po::bool_switch())("dead-letters-max-bytes", text())("output-mode", text())(
-      "sink", text())("num-rows", text())("truncate",
-                                          po::value<std::string>()->implicit_value("true"))(
+      "memory-limit", text())("dead-letters", po::bool_switch())("dead-letters-max-bytes", text())(
+      "output-mode", text())("sink", text())("num-rows", text())(
+      "truncate", po::value<std::string>()->implicit_value("true"))(
       "property,X", po::value<std::vector<std::string>>())("log-level", text())(
       "help,h", po::bool_switch())("version", po::bool_switch());
   return all;
@@ -192,6 +196,26 @@ void read_dead_letters(Reader& reader, Options& options) {
   }
 }
 
+// Memory is shared out once, at the start; deltas that outgrow their share end the batch early.
+void read_memory_limit(Reader& reader, Options& options) {
+  std::int64_t limit = kDefaultMemoryLimit;
+  if (const auto given = reader.text("memory-limit")) {
+    const auto bytes = parse_size_bytes(*given);
+    if (!bytes.ok()) {
+      reader.fail(absl::InvalidArgumentError(
+          fmt::format("--memory-limit: {}", message_of(bytes.status()))));
+    } else if (*bytes < kLeastMemoryLimit) {
+      reader.fail(refuse("--memory-limit", *given, "at least 128M, which the job needs"));
+    } else {
+      limit = *bytes;
+    }
+  }
+  const MemoryPlan plan = plan_memory(limit);
+  options.source.queue_bytes = plan.queues;
+  options.pipeline.most_delta_bytes = plan.deltas;
+  options.block_cache_bytes = plan.block_cache;
+}
+
 void read_output(Reader& reader, Options& options) {
   reader.choice<OutputMode>("output-mode",
                             {{"complete", OutputMode::kComplete}, {"update", OutputMode::kUpdate}},
@@ -218,6 +242,7 @@ absl::StatusOr<ParsedCommandLine> read(const po::variables_map& given) {
   read_source(given, reader, options);
   read_triggers(reader, options.pipeline);
   read_dead_letters(reader, options);
+  read_memory_limit(reader, options);
   read_output(reader, options);
   reader.choice<StartingOffsets>(
       "starting-offsets",

@@ -24,6 +24,7 @@ struct Options {
   std::string checkpoint;
   bool existing = false;
   std::int64_t most_dead_letter_bytes = 64 << 20;
+  std::size_t block_cache_bytes = 0;
   LogLevel log_level = LogLevel::kInfo;
 };
 

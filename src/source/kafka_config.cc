@@ -25,9 +25,6 @@ constexpr std::array kSettings = {
     // A broker answers when there is one byte; this is how long it may wait for that byte, and so
     // how long a newly assigned partition can wait behind the fetch that is under way.
     Setting{"fetch.wait.max.ms", "100"},
-    // Bytes of a partition in one answer. Larger ones gain nothing on a fast network and make the
-    // waiting queues overshoot by as much.
-    Setting{"fetch.message.max.bytes", "1048576"},
     // Bytes in one answer: a broker that leads many partitions cannot flood us, and a run of
     // aborted
     // transactions, for which librdkafka doubles the previous setting, stays bounded.
@@ -35,12 +32,6 @@ constexpr std::array kSettings = {
     // A single batch is answered whole even if it is larger than the two above. The default would
     // break the connection on a record of 100 MB, again and again.
     Setting{"receive.message.max.bytes", "1073741824"},
-    // What waits in each partition's queue, whichever is reached first. librdkafka holds some 400
-    // bytes beside each record, so a partition that is behind costs up to 30 MB. That is enough to
-    // work on while the next records are fetched, because kafka_partition.h keeps the queue from
-    // running dry.
-    Setting{"queued.min.messages", "50000"},
-    Setting{"queued.max.messages.kbytes", "8192"},
     // Once a fault ends we must have caught up within five seconds, so nothing may back off longer.
     Setting{"fetch.error.backoff.ms", "100"},
     Setting{"reconnect.backoff.ms", "100"},
@@ -69,6 +60,14 @@ constexpr std::array kFixed = {
     Setting{"enable.partition.eof", "true"},
     Setting{"check.crcs", "true"},
 };
+
+// A partition works well with this much, and more gains nothing on a fast network: librdkafka holds
+// some 400 bytes beside each record, and kafka_partition.h keeps the queue from running dry.
+constexpr std::int64_t kMostBytesOfPartition = 30 << 20;
+constexpr std::int64_t kMostWaitingRecords = 50'000;
+constexpr std::int64_t kFewestWaitingRecords = 100;
+constexpr std::int64_t kMostFetchedBytes = 1 << 20;
+constexpr std::int64_t kFewestFetchedBytes = 64 << 10;
 
 struct Refusal {
   std::string_view name;  // a final * stands for anything
@@ -150,10 +149,32 @@ absl::Status set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
   return absl::InvalidArgumentError(fmt::format("-X {}: {}", name, words.data()));
 }
 
+std::int64_t bytes_of_partition(const SourceOptions& options) {
+  const auto sharers = static_cast<std::int64_t>(std::max<std::size_t>(1, options.partitions));
+  return std::min(kMostBytesOfPartition, options.queue_bytes / sharers);
+}
+
+// What waits in each partition's queue, whichever is reached first, and the bytes of a partition in
+// one answer, by which the queue overshoots.
+std::vector<std::pair<std::string, std::string>> queue_settings(const SourceOptions& options) {
+  const std::int64_t bytes = bytes_of_partition(options);
+  const auto part = [bytes](std::int64_t of_most) {
+    return of_most * bytes / kMostBytesOfPartition;
+  };
+  const std::int64_t records = std::max(kFewestWaitingRecords, part(kMostWaitingRecords));
+  const std::int64_t kilobytes = std::max<std::int64_t>(1, part(8192));
+  const std::int64_t fetched = std::max(kFewestFetchedBytes, part(kMostFetchedBytes));
+  return {{"queued.min.messages", std::to_string(records)},
+          {"queued.max.messages.kbytes", std::to_string(kilobytes)},
+          {"fetch.message.max.bytes", std::to_string(fetched)}};
+}
+
 // In the order in which they are set: a later one wins.
 std::vector<std::pair<std::string, std::string>> all_settings(const SourceOptions& options) {
   std::vector<std::pair<std::string, std::string>> all;
   for (const Setting& setting : kSettings) all.emplace_back(setting.name, setting.value);
+  const auto queue = queue_settings(options);
+  all.insert(all.end(), queue.begin(), queue.end());
   all.emplace_back("group.id", "clicktally-" + options.topic);
   all.insert(all.end(), options.properties.begin(), options.properties.end());
   for (const Setting& setting : kFixed) all.emplace_back(setting.name, setting.value);
@@ -164,6 +185,10 @@ std::vector<std::pair<std::string, std::string>> all_settings(const SourceOption
 }
 
 }  // namespace
+
+bool has_small_queues(const SourceOptions& options) {
+  return bytes_of_partition(options) < kMostBytesOfPartition;
+}
 
 absl::Status check_source_property(std::string_view name, std::string_view value) {
   for (const Refusal& refusal : kRefusals) {

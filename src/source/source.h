@@ -39,6 +39,9 @@ struct SourceOptions {
   std::string bootstrap_servers = "localhost:9092";
   std::string topic = "clickstream_events";
   IsolationLevel isolation = IsolationLevel::kReadCommitted;
+  // Memory for records that wait, in bytes, and how many partitions share it (at least one).
+  std::int64_t queue_bytes = 128 << 20;
+  std::size_t partitions = 1;
   // Passed to librdkafka as they are; checked by check_source_property() before.
   std::vector<std::pair<std::string, std::string>> properties;
 };

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/text.h"
+#include "options/memory_plan.h"
 
 namespace clicktally {
 namespace {
@@ -111,6 +112,34 @@ TEST(OptionsTest, AWrongCommandLineIsOneLineThatNamesTheFlag) {
 TEST(OptionsTest, HelpAndVersionArePrintedWhateverElseIsMissing) {
   EXPECT_NE(parse({"--help"})->print->find("--checkpoint DIR"), std::string::npos);
   EXPECT_NE(parse({"--version"})->print->find("clicktally "), std::string::npos);
+}
+
+TEST(OptionsTest, TheMemoryLimitIsSharedOutAndTheSharesStayBelowIt) {
+  for (const auto& [text, mebibytes] :
+       {std::pair("128M", 128), std::pair("512M", 512), std::pair("4G", 4096)}) {
+    auto parsed = parse({"--checkpoint", "dir", "--memory-limit", text});
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    const Options& options = parsed->options;
+    const std::int64_t deltas = 3 * static_cast<std::int64_t>(options.pipeline.most_delta_bytes);
+    const std::int64_t shares =
+        options.source.queue_bytes + deltas + static_cast<std::int64_t>(options.block_cache_bytes);
+    EXPECT_LE(shares, (std::int64_t{mebibytes} << 20) - kMemoryReserve);
+    EXPECT_GT(options.pipeline.most_delta_bytes, 4U << 20);
+  }
+  auto by_default = parse({"--checkpoint", "dir"});
+  EXPECT_EQ(by_default->options.source.queue_bytes, plan_memory(kDefaultMemoryLimit).queues);
+  for (const char* wrong : {"127M", "0", "many", "1.5G"}) {
+    auto parsed = parse({"--checkpoint", "dir", "--memory-limit", wrong});
+    EXPECT_TRUE(absl::IsInvalidArgument(parsed.status())) << wrong;
+  }
+}
+
+TEST(OptionsTest, DeadLettersAreKeptOnlyWhenAskedFor) {
+  EXPECT_FALSE(parse({"--checkpoint", "dir"})->options.pipeline.keep_dead_letters);
+  auto parsed = parse({"--checkpoint", "dir", "--dead-letters", "--dead-letters-max-bytes", "1K"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(parsed->options.pipeline.keep_dead_letters);
+  EXPECT_EQ(parsed->options.most_dead_letter_bytes, 1024);
 }
 
 }  // namespace
