@@ -79,6 +79,9 @@ class CountView {
   virtual absl::Status scan(UserKey from, UserKey to,
                             const std::function<bool(const UserCount&)>& visit) const = 0;
   virtual absl::StatusOr<std::optional<UserCount>> get(UserKey user) const = 0;
+  // The counts of many users, in order and in one pass; those that have none are left out.
+  virtual absl::Status get_sorted(std::span<const UserKey> users,
+                                  const std::function<void(const UserCount&)>& visit) const = 0;
   // Dead letters of a partition from an offset on, by offset, until `visit` answers false.
   virtual absl::Status scan_dead_letters(
       PartitionId partition, Offset from,

@@ -4,6 +4,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/sst_file_writer.h>
 
+#include <algorithm>
 #include <array>
 #include <condition_variable>
 #include <mutex>
@@ -96,6 +97,15 @@ class RocksView final : public CountView {
     return UserCount{user, count->clicks, count->last_batch};
   }
 
+  absl::Status get_sorted(std::span<const UserKey> users,
+                          const std::function<void(const UserCount&)>& visit) const override {
+    for (; !users.empty(); users = users.subspan(std::min(users.size(), kUsersAtOnce))) {
+      const absl::Status got = get_some(users.first(std::min(users.size(), kUsersAtOnce)), visit);
+      if (!got.ok()) return got;
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status scan_dead_letters(
       PartitionId partition, Offset from,
       const std::function<bool(const DeadLetter&)>& visit) const override {
@@ -110,6 +120,28 @@ class RocksView final : public CountView {
   }
 
  private:
+  static constexpr std::size_t kUsersAtOnce = 128;
+
+  absl::Status get_some(std::span<const UserKey> users,
+                        const std::function<void(const UserCount&)>& visit) const {
+    const std::vector<StateKey> keys(users.begin(), users.end());
+    std::array<Slice, kUsersAtOnce> slices;
+    std::array<rocksdb::PinnableSlice, kUsersAtOnce> values;
+    std::array<rocksdb::Status, kUsersAtOnce> found;
+    std::ranges::transform(keys, slices.begin(),
+                           [](const StateKey& key) { return slice_of(key.bytes()); });
+    db_.MultiGet(read_options(), db_.DefaultColumnFamily(), users.size(), slices.data(),
+                 values.data(), found.data(), /*sorted_input=*/true);
+    for (std::size_t i = 0; i < users.size(); ++i) {
+      if (found[i].IsNotFound()) continue;
+      if (!found[i].ok()) return status_(found[i]);
+      const auto count = CountValue::parse(view_of(values[i]));
+      if (!count) return absl::DataLossError("the state holds a row that is no count");
+      visit({users[i], count->clicks, count->last_batch});
+    }
+    return absl::OkStatus();
+  }
+
   rocksdb::ReadOptions read_options() const {
     rocksdb::ReadOptions options;
     options.snapshot = snapshot_;

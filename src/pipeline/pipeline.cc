@@ -310,13 +310,16 @@ absl::StatusOr<std::vector<UserClicks>> Pipeline::rows_of(std::span<const UserCl
     if (!scanned.ok()) return scanned;
     return rows;
   }
+  std::vector<UserKey> users;
   for (const UserClicks& row : changed.first(std::min(most, changed.size()))) {
-    auto count = (*view)->get(row.user);
-    if (!count.ok()) return count.status();
-    if (!*count) return absl::DataLossError("a user of the batch just committed has no count");
-    rows.push_back({row.user, (*count)->clicks});
+    users.push_back(row.user);
   }
-  return rows;
+  const absl::Status got = (*view)->get_sorted(users, [&](const UserCount& count) {
+    rows.push_back({count.user, count.clicks});
+  });
+  if (!got.ok()) return got;
+  if (rows.size() == users.size()) return rows;
+  return absl::DataLossError("a user of the batch just committed has no count");
 }
 
 }  // namespace clicktally

@@ -110,6 +110,36 @@ TEST_F(CountStoreTest, AUserIsMarkedWithTheLastBatchThatChangedIt) {
   EXPECT_EQ(*(*view)->get(3), std::nullopt);
 }
 
+TEST_F(CountStoreTest, ManyUsersAreReadInOnePass) {
+  auto store = open(OpenMode::kCreate, 50);
+  std::map<UserKey, UserCount> expected;
+  for (BatchId batch = 0; batch < 9; ++batch) {
+    std::vector<UserClicks> changed;
+    if (batch == 4) changed.push_back({kNullUser, 1});
+    for (UserKey user = -500; user < 500; user += batch % 2 == 0 ? 3 : 40) {
+      changed.push_back({user, batch + 1});
+    }
+    ASSERT_TRUE(store->commit({.batch = batch, .record = "r", .changed = changed}).ok());
+    for (const UserClicks& row : changed) {
+      UserCount& count = expected[row.user];
+      count = {row.user, count.clicks + row.clicks, batch};
+    }
+  }
+  std::vector<UserKey> users{kNullUser};
+  for (UserKey user = -600; user < 600; ++user) users.push_back(user);
+  auto found = expected.begin();
+  auto view = store->view();
+  const auto visit = [&](const UserCount& count) {
+    ASSERT_NE(found, expected.end());
+    EXPECT_EQ(count.user, found->second.user);
+    EXPECT_EQ(count.clicks, found->second.clicks);
+    EXPECT_EQ(count.last_batch, found->second.last_batch);
+    ++found;
+  };
+  ASSERT_TRUE((*view)->get_sorted(users, visit).ok());
+  EXPECT_EQ(found, expected.end());
+}
+
 TEST_F(CountStoreTest, AViewStaysAtItsCommit) {
   auto store = open(OpenMode::kCreate);
   const std::vector<UserClicks> click{{1, 1}};

@@ -39,6 +39,13 @@ class FakeView final : public CountView {
     if (found == counts_.end()) return std::nullopt;
     return found->second;
   }
+  absl::Status get_sorted(std::span<const UserKey> users,
+                          const std::function<void(const UserCount&)>& visit) const override {
+    for (const UserKey user : users) {
+      if (counts_.contains(user)) visit(counts_.at(user));
+    }
+    return absl::OkStatus();
+  }
   absl::Status scan_dead_letters(
       PartitionId partition, Offset from,
       const std::function<bool(const DeadLetter&)>& visit) const override {
