@@ -28,7 +28,7 @@ class ClickDecoder {
   Decoded decode(const Record& record);
 
   // Why decode() rejects the record, in printable ASCII of at most 100 characters, such as
-  // `unexpected character: 0x7d at byte 17`; empty if it does not. Reads the record again.
+  // `unexpected character at byte 17 (0x7d)`; empty if it does not. Reads the record again.
   std::string explain(const Record& record);
 
   // How many records went to the exact reader.

@@ -16,9 +16,34 @@ struct User {
   NullUserCause why = NullUserCause::kAbsent;
 };
 
+// JsonParser.skipChildren().
+bool skip_children(JacksonReader& tokens) {
+  for (int depth = is_start(tokens.token()) ? 1 : 0; depth > 0;) {
+    if (!tokens.next()) return false;
+    depth += is_start(tokens.token()) - is_end(tokens.token());
+  }
+  return true;
+}
+
+// JsonGenerator.copyCurrentStructure(), but for what it writes.
+bool copy_structure(JacksonReader& tokens) {
+  if (is_end(tokens.token())) {  // met after an error: the generator has nothing to end
+    tokens.count(Branch::kLoneEnd);
+    return false;
+  }
+  int depth = is_start(tokens.token()) ? 1 : 0;
+  while (depth > 0) {
+    if (!tokens.next()) return false;
+    if (tokens.token() == Token::kText && !tokens.finish_text()) return false;
+    depth += is_start(tokens.token()) - is_end(tokens.token());
+  }
+  return true;
+}
+
 // The converter of a StringType column. False is a thrown exception; the column stays as it was.
 bool convert_action(JacksonReader& tokens, Action* action) {
   switch (tokens.token()) {
+    case Token::kNone:
     case Token::kNull:
       *action = Action::kNull;
       return true;
@@ -27,7 +52,7 @@ bool convert_action(JacksonReader& tokens, Action* action) {
       *action = tokens.text_is("click") ? Action::kClick : Action::kOther;
       return true;
     default:  // becomes the value's own JSON text
-      if (!tokens.copy_structure()) return false;
+      if (!copy_structure(tokens)) return false;
       *action = Action::kOther;
       return true;
   }
@@ -35,7 +60,7 @@ bool convert_action(JacksonReader& tokens, Action* action) {
 
 // The converter of an IntegerType column.
 bool convert_user_id(JacksonReader& tokens, User* user) {
-  if (tokens.token() == Token::kNull) {
+  if (tokens.token() == Token::kNull || tokens.token() == Token::kNone) {
     *user = {kNullUser, NullUserCause::kNull};
     return true;
   }
@@ -54,8 +79,7 @@ bool convert_user_id(JacksonReader& tokens, User* user) {
   return false;
 }
 
-// JacksonParser.convertObject for the fields of the row: all but the error in a value itself lose
-// it.
+// JacksonParser.convertObject of the row: only an error inside the column's own value is survived.
 template <class Convert, class Column>
 bool read_object(JacksonReader& tokens, Convert convert, Column* column) {
   for (;;) {
@@ -66,7 +90,7 @@ bool read_object(JacksonReader& tokens, Convert convert, Column* column) {
       converted = (tokens.token() != Token::kName || tokens.next()) && convert(tokens, column);
       if (!converted && tokens.has_problem()) tokens.count(Branch::kReadOn);
     }
-    if (!converted && !tokens.skip_children()) return false;
+    if (!converted && !skip_children(tokens)) return false;
   }
 }
 
@@ -108,7 +132,6 @@ std::string_view words_for(Branch error) {
       "nested deeper than 1,000",
       "a text of more than 20,000,000 characters",
       "a text of more than 20,000,000 characters",
-      "an end without a beginning",
   };
   return kWords.at(static_cast<std::size_t>(error));
 }
@@ -116,8 +139,9 @@ std::string_view words_for(Branch error) {
 std::string describe(const JacksonReader& tokens) {
   const Problem& problem = tokens.problem();
   const std::string_view words = words_for(problem.branch);
-  if (problem.character < 0) return fmt::format("{} at byte {}", words, tokens.problem_byte());
-  return fmt::format("{}: {:#04x} at byte {}", words, problem.character, tokens.problem_byte());
+  const std::size_t byte = tokens.problem_byte();
+  if (problem.character < 0) return fmt::format("{} at byte {}", words, byte);
+  return fmt::format("{} at byte {} ({:#04x})", words, byte, problem.character);
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // ones included. Slow and plain; ClickDecoder is fast and is tested against it.
 //
 // What it models, class by class, of Spark 3.5.0 with its Jackson 2.15.2 on Java 17:
-//   JacksonParser.convertObject, FailureSafeParser   Columns in exact_reader.cc
-//   ReaderBasedJsonParser, ParserBase, TextBuffer    JacksonReader in jackson_reader.{h,cc}
+//   JacksonParser.convertObject, FailureSafeParser   exact_reader.cc
+//   ReaderBasedJsonParser, ParserBase, TextBuffer    jackson_reader.h
 //   InputStreamReader (UTF-8), Character             java_text.h
 //
 // Spark's optimizer has `action` and `user_id` read by a parser each, from the first byte, which
@@ -39,7 +39,7 @@ class ExactReader {
   Decoded decode(std::string_view value);
 
   // Why decode() rejects the value, in printable ASCII of at most 100 characters, such as
-  // `unexpected character 0x7d at byte 17`; empty if it does not.
+  // `unexpected character at byte 17 (0x7d)`; empty if it does not.
   std::string explain(std::string_view value);
 
   // For tests: how often each branch of JacksonReader was taken, errors and oddities.

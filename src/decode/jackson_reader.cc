@@ -14,14 +14,6 @@ bool is_space(int c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-bool is_start(Token token) {
-  return token == Token::kStartObject || token == Token::kStartArray;
-}
-
-bool is_end(Token token) {
-  return token == Token::kEndObject || token == Token::kEndArray;
-}
-
 // CharTypes.charToHex, which looks at the low byte of a character only: U+0141 is an A.
 int hex_digit(int character) {
   const int c = character & 0xFF;
@@ -33,8 +25,7 @@ int hex_digit(int character) {
 
 }  // namespace
 
-// --- The text
-// --------------------------------------------------------------------------------------
+// --- The text -----------------------------------------------------------------------------------
 
 JacksonReader::JacksonReader() {
   frames_.reserve(kDeepestNesting + 8);
@@ -79,8 +70,7 @@ std::size_t JacksonReader::problem_byte() const {
   return problem_.chunk_byte + again.position();
 }
 
-// --- Tokens
-// ----------------------------------------------------------------------------------------
+// --- Tokens -------------------------------------------------------------------------------------
 
 bool JacksonReader::next() {
   if (token_ == Token::kName) {
@@ -128,29 +118,7 @@ bool JacksonReader::is_column() const {
   return frames_[frames_.size() - (is_start(token_) ? 2 : 1)].column;
 }
 
-bool JacksonReader::skip_children() {
-  for (int depth = is_start(token_) ? 1 : 0; depth > 0;) {
-    if (!next()) return false;
-    if (token_ == Token::kNone) return fail(Branch::kEndOfInput);
-    depth += is_start(token_) - is_end(token_);
-  }
-  return true;
-}
-
-bool JacksonReader::copy_structure() {
-  if (is_end(token_)) return fail(Branch::kLoneEnd);  // the generator has nothing to end
-  int depth = is_start(token_) ? 1 : 0;
-  do {
-    if (token_ == Token::kText && !finish_text()) return false;
-    if (depth == 0) return true;
-    if (!next()) return false;
-    depth += is_start(token_) - is_end(token_);
-  } while (depth > 0);
-  return true;
-}
-
-// --- Between tokens
-// --------------------------------------------------------------------------------
+// --- Between tokens -----------------------------------------------------------------------------
 
 // The next character that is no white space, consumed; kEnd in the root only.
 int JacksonReader::skip_space() {
@@ -176,8 +144,7 @@ int JacksonReader::skip_colon() {
   return kFailed;
 }
 
-// --- Names and values
-// ------------------------------------------------------------------------------
+// --- Names and values ---------------------------------------------------------------------------
 
 bool JacksonReader::read_name(int c) {
   if (c == '\'') count(Branch::kSingleQuotedName);
@@ -259,8 +226,7 @@ bool JacksonReader::report_word(std::size_t length) {
   return false;
 }
 
-// --- Numbers
-// ---------------------------------------------------------------------------------------
+// --- Numbers ------------------------------------------------------------------------------------
 
 // _parseUnsignedNumber, _parseSignedNumber and _parseFloat read within a chunk; _parseNumber2 takes
 // over, from the first digit, where one begins with 0 or the chunk ends. It counts otherwise, and
@@ -324,24 +290,40 @@ bool JacksonReader::read_odd_number(int c, bool negative, Token* token) {
   return fail(Branch::kBadNumber, c);
 }
 
-// --- Texts
-// -----------------------------------------------------------------------------------------
+// --- Texts --------------------------------------------------------------------------------------
 
-// From behind the opening quote to behind the closing one. What is kept is only what text_is() and
-// the limits need; TextBuffer keeps all, and so breaks off a text that is much too long.
+// From behind the opening quote to behind the closing one.
 bool JacksonReader::read_text(int quote, bool kept) {
   length_ = 0;
-  for (int c = get(); c != quote; c = get()) {
-    if (c == '\\') {
-      c = read_escape();
-      if (c == kFailed) return false;
-    } else if (c < ' ') {
-      return fail(c == kEnd ? Branch::kEndInText : Branch::kControlInText, c);
+  for (;;) {
+    if (at_ == end_ && !load()) return fail(Branch::kEndInText);
+    const char16_t* first = chunk_.data() + at_;
+    const char16_t* last = chunk_.data() + end_;
+    const char16_t* odd = std::find_if(
+        first, last, [quote](char16_t c) { return c == quote || c == '\\' || c < ' '; });
+    if (kept && !keep(first, odd)) {
+      at_ += kBreakingText - length_;
+      return false;
     }
-    if (!kept) continue;
-    if (length_ < head_.size()) head_[length_] = static_cast<char16_t>(c);
-    if (++length_ >= kBreakingText) return fail(Branch::kTextBreaks, c);
+    at_ += static_cast<std::size_t>(odd - first);
+    if (odd == last) continue;
+    ++at_;
+    if (*odd == quote) return true;
+    if (*odd != '\\') return fail(Branch::kControlInText, *odd);
+    const int c = read_escape();
+    if (c == kFailed) return false;
+    const auto escaped = static_cast<char16_t>(c);
+    if (kept && !keep(&escaped, &escaped + 1)) return false;
   }
+}
+
+// Adds characters to the text, of which only what text_is() and the limits need is kept. TextBuffer
+// keeps all of it, and so breaks off a text that is much too long.
+bool JacksonReader::keep(const char16_t* first, const char16_t* last) {
+  const auto more = static_cast<std::size_t>(last - first);
+  if (length_ + more >= kBreakingText) return fail(Branch::kTextBreaks);
+  for (; first != last && length_ < head_.size(); ++first) head_[length_++] = *first;
+  length_ += static_cast<std::size_t>(last - first);
   return true;
 }
 

@@ -8,10 +8,9 @@
 //
 // Limits (StreamReadConstraints with its defaults):
 //   1,000       containers inside each other, the outermost one included
-//   1,000       digits of a number: whole, fraction and exponent together; a number that begins
-//   with
-//               0 or reaches a chunk's end has one more for each part, fraction or exponent, that
-//               it lacks, unless it is whole
+//   1,000       digits of a number: whole, fraction and exponent together. One more is let through
+//               if the number begins with 0 or reaches a chunk's end and has only one of fraction
+//               and exponent.
 //   20,000,000  characters of a name or of a text that is used; one that is passed over is free
 // A text that is longer still, by up to 65,536 characters depending on what Spark's thread read
 // before, is broken off in the middle (TextBuffer.finishCurrentSegment). Ours breaks off after
@@ -47,6 +46,13 @@ enum class Token : std::uint8_t {
   kNull,
 };
 
+inline bool is_start(Token token) {
+  return token == Token::kStartObject || token == Token::kStartArray;
+}
+inline bool is_end(Token token) {
+  return token == Token::kEndObject || token == Token::kEndArray;
+}
+
 // What can be wrong with a text, and then what is odd but no error.
 enum class Branch : std::uint8_t {
   kUnexpectedCharacter,
@@ -69,7 +75,6 @@ enum class Branch : std::uint8_t {
   kTooDeep,
   kTextTooLong,
   kTextBreaks,
-  kLoneEnd,
   kSingleQuotedName,
   kSingleQuotedText,
   kEscape,
@@ -78,10 +83,11 @@ enum class Branch : std::uint8_t {
   kNumberAcrossChunks,
   kChunk,
   kReadOn,
+  kLoneEnd,
   kEndedByError,
 };
 inline constexpr std::size_t kBranches = 30;
-inline constexpr std::size_t kErrors = 21;  // the first of them
+inline constexpr std::size_t kErrors = 20;  // the first of them
 
 struct Problem {
   Branch branch{};
@@ -111,10 +117,6 @@ class JacksonReader {
 
   // Of a kWhole; anything beyond 32 bits is some number beyond 32 bits.
   std::int64_t number() const { return negative_ ? -digits_ : digits_; }
-
-  // skipChildren(), and JsonGenerator.copyCurrentStructure() into nowhere.
-  bool skip_children();
-  bool copy_structure();
 
   // The first since open(), if there was one.
   bool has_problem() const { return has_problem_; }
@@ -153,6 +155,7 @@ class JacksonReader {
   bool read_odd_number(int c, bool negative, Token* token);
   bool end_number(int c);
   bool read_text(int quote, bool kept);
+  bool keep(const char16_t* first, const char16_t* last);
   int read_escape();
 
   JavaUtf8Reader source_{{}};

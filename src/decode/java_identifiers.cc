@@ -1,6 +1,7 @@
 // The ranges were printed by a program of ten lines that asked Java 17 about each of the 65,536.
 #include <algorithm>
-#include <array>
+#include <iterator>
+#include <span>
 
 #include "decode/java_text.h"
 
@@ -13,7 +14,7 @@ struct R {  // a range, both ends included
 };
 
 // clang-format off
-constexpr std::array kStart{
+constexpr R kStart[] = {
     R{0x0024, 0x0024}, R{0x0041, 0x005a}, R{0x005f, 0x005f}, R{0x0061, 0x007a}, R{0x00a2, 0x00a5},
     R{0x00aa, 0x00aa}, R{0x00b5, 0x00b5}, R{0x00ba, 0x00ba}, R{0x00c0, 0x00d6}, R{0x00d8, 0x00f6},
     R{0x00f8, 0x02c1}, R{0x02c6, 0x02d1}, R{0x02e0, 0x02e4}, R{0x02ec, 0x02ec}, R{0x02ee, 0x02ee},
@@ -95,7 +96,7 @@ constexpr std::array kStart{
     R{0xff3f, 0xff3f}, R{0xff41, 0xff5a}, R{0xff66, 0xffbe}, R{0xffc2, 0xffc7}, R{0xffca, 0xffcf},
     R{0xffd2, 0xffd7}, R{0xffda, 0xffdc}, R{0xffe0, 0xffe1}, R{0xffe5, 0xffe6},
 };
-constexpr std::array kPart{
+constexpr R kPart[] = {
     R{0x0000, 0x0008}, R{0x000e, 0x001b}, R{0x0024, 0x0024}, R{0x0030, 0x0039}, R{0x0041, 0x005a},
     R{0x005f, 0x005f}, R{0x0061, 0x007a}, R{0x007f, 0x009f}, R{0x00a2, 0x00a5}, R{0x00aa, 0x00aa},
     R{0x00ad, 0x00ad}, R{0x00b5, 0x00b5}, R{0x00ba, 0x00ba}, R{0x00c0, 0x00d6}, R{0x00d8, 0x00f6},
@@ -190,8 +191,7 @@ constexpr std::array kPart{
 };
 // clang-format on
 
-template <std::size_t kSize>
-bool holds(const std::array<R, kSize>& ranges, char16_t c) {
+bool holds(std::span<const R> ranges, char16_t c) {
   const auto after = std::upper_bound(ranges.begin(), ranges.end(), c,
                                       [](char16_t value, const R& r) { return value < r.first; });
   return after != ranges.begin() && c <= std::prev(after)->last;

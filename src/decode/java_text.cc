@@ -1,5 +1,6 @@
 #include "decode/java_text.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -73,15 +74,17 @@ CodePoint first_of(std::string_view text) {
   return first < 0xF8 ? four_bytes(first, rest) : broken(1);
 }
 
-// How many characters of `bytes` are ASCII and were written to `out`, a multiple of eight.
-std::size_t read_ascii(std::string_view bytes, std::span<char16_t> out) {
+// Copies ASCII from the front of `bytes`, eight at a time, and returns how many it did.
+std::size_t read_ascii(std::string_view bytes, std::span<char16_t> characters) {
+  const char* in = bytes.data();
+  char16_t* out = characters.data();
+  const std::size_t most = std::min(bytes.size(), characters.size());
   std::size_t done = 0;
-  while (done + 8 <= bytes.size() && done + 8 <= out.size()) {
+  for (; done + 8 <= most; done += 8) {
     std::uint64_t eight;
-    std::memcpy(&eight, bytes.data() + done, 8);
+    std::memcpy(&eight, in + done, 8);
     if ((eight & 0x8080808080808080U) != 0) break;
-    for (std::size_t i = 0; i < 8; ++i) out[done + i] = static_cast<unsigned char>(bytes[done + i]);
-    done += 8;
+    for (std::size_t i = done; i < done + 8; ++i) out[i] = static_cast<unsigned char>(in[i]);
   }
   return done;
 }
