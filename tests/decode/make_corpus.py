@@ -90,6 +90,20 @@ def read_on():
                     yield before + b'"' + column + b'":' + value + end
 
 
+def words():
+    """How far an unknown word goes on for Jackson's message about it, which is where reading goes on."""
+    for size in range(250, 262):
+        for word in (b'x' * size, b'nul' + b'y' * (size - 3), b'null' + b'y' * (size - 4), b'+Inf' + b'z' * (size - 4), b'-IN' + b'z' * (size - 3)):
+            yield b'{' + CLICK + b',"action":[' + word + b']}'
+            yield b'{' + CLICK + b',"action":[' + word + b',1],' + USER + b'}'
+    for character in '\u00e9\u20ac\u2605\u0301\u200d\ufeff\u00a0\u4e00\U0001f600\u0660\u2160\u203f\x7f\x80\x08\x0e\u2028':
+        c = character.encode()
+        for word in (c, b'x' + c, c + c, b'x' + c + b'x', b'null' + c, b'NaN' + c, b'-INF' + c, b'nu' + c, b'1' + c, b'1.' + c, b'0' + c, b'0.' + c):
+            yield b'{' + CLICK + b',"action":[' + word + b']}'
+            yield b'{' + CLICK + b',"action":[1,' + word + b',2]}'
+            yield b'{' + CLICK + b',"x":' + word + b'}'
+
+
 def names():
     for name in [b'"action"', b"'action'", b'action', b'"Action"', b'"ACTION"', b'"action "', b'" action"', b'"actio"', b'"actions"',
                  b'"\\u0061ction"', b"'\\u0061ction'", b'"actio\\u006e"', b'"act\\u00\xe2\x98\x85on"', b'"acti\\x"', b'"act\xc3\xafon"', b'"action\\u0000"',
@@ -252,7 +266,7 @@ class Random:
 
 
 def corpus():
-    yield from itertools.chain(positions(), read_on(), names(), duplicates(), around(), limits(), Random(20251214).values(2500))
+    yield from itertools.chain(positions(), read_on(), words(), names(), duplicates(), around(), limits(), Random(20251214).values(2500))
 
 
 def line_of(value):
