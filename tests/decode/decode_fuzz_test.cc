@@ -3,8 +3,10 @@
 // the kept corpus, fuzz_corpus/.
 //
 //   cmake --preset fuzz && cmake --build build/fuzz --target fuzz_decode
-//   build/fuzz/bin/fuzz_decode -dict=tests/decode/fuzz.dict -max_len=600 NEW
-//   tests/decode/fuzz_corpus
+//   cd tests/decode && FUZZ -dict=fuzz.dict -max_len=600 NEW fuzz_corpus
+//
+// where FUZZ is build/fuzz/bin/fuzz_decode and NEW a folder for what it finds. Needs clang with its
+// runtime (Debian: clang, libclang-rt-14-dev).
 #include <cstdio>
 #include <cstdlib>
 
