@@ -229,12 +229,14 @@ std::size_t bytes_in_use() {
 }
 
 TEST(ClickDecoder, GivesTheMemoryOfAHugeRecordBack) {
-  ClickDecoder decoder;
-  const std::string huge = around(R"({"action":"click","user_id":3,"x":")", 32 << 20, R"("})");
-  const std::size_t before = bytes_in_use();
-  EXPECT_EQ(decode(decoder, huge), Decoded::click(3));
-  EXPECT_LT(bytes_in_use(), before + (1 << 20));
-  EXPECT_EQ(decode(decoder, kEvent), Decoded::click(1001));
+  for (const std::size_t length : {16U << 20U, 32U << 20U}) {  // for simdjson; for the exact reader
+    ClickDecoder decoder;
+    const std::string huge = around(R"({"action":"click","user_id":3,"x":")", length, R"("})");
+    const std::size_t before = bytes_in_use();
+    EXPECT_EQ(decode(decoder, huge), Decoded::click(3));
+    EXPECT_LT(bytes_in_use(), before + (1 << 20));
+    EXPECT_EQ(decode(decoder, kEvent), Decoded::click(1001));
+  }
 }
 
 TEST(ClickDecoder, AllocatesNothingForRecordsOfSizesItHasSeen) {
