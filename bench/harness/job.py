@@ -109,6 +109,9 @@ class Job:
             raise Failure(f"clicktally ended with exit code {self._process.returncode}: "
                           f"{self._log.lines[-1][1] if self._log.lines else 'no word of why'}")
 
+    def log_lines(self):
+        return list(self._log.lines)
+
     def commits(self):
         began, ended, shown, users = {}, {}, {}, {}
         for at, line in list(self._log.lines):

@@ -79,14 +79,20 @@ class Kafka:
             self._producer, "--bootstrap-servers", self.bootstrap, "--topic", topic.name,
             "--truth", topic.truth, "--append-truth", *flags)]
 
-    def new_topic(self, events, users, *flags):
+    def new_topic(self, events, users, *flags, replication=MAX_BROKERS):
         """As many seeded events as fast as possible, over 3 partitions."""
         name = f"clicktally-bench-{os.getpid()}-{next(self._numbers)}"
         topic = Topic(name, self._scratch / f"{name}.csv")
-        replication = min(MAX_BROKERS, self.bootstrap.count(",") + 1)
+        replication = min(replication, self.bootstrap.count(",") + 1)
         self.produce(topic, "--create-topic", f"{PARTITIONS}:{replication}", "--events", events,
                      "--users", users, *flags)
         return topic
+
+    def delete_topic(self, topic):
+        """Its disk space is needed; only on brokers of our own."""
+        if self._port is not None:
+            run([self._launcher, "--port", self._port, "topic", "delete", topic.name],
+                f"deleting {topic.name}")
 
     def produce(self, topic, *flags):
         run(self._command(topic, *flags), f"producing to {topic.name}")

@@ -8,7 +8,7 @@ from . import Failure
 from .job import Job, check_counts
 from .measure import refuse_memory
 
-CLICKS_PER_USER = 3
+CLICKS_PER_USER = 1.5
 LOAD_PER_SECOND = 20_000
 LOAD_S = 2.0
 PATIENCE_S = 60
@@ -56,7 +56,8 @@ def one_round(options, kafka, binaries, topic, checkpoint, number):
 def measure(options, kafka, binaries, scratch):
     disk = refuse_memory(scratch)
     checkpoint = scratch / "restart"
-    topic = kafka.new_topic(options.users * CLICKS_PER_USER, options.users, "--clicks", 1)
+    topic = kafka.new_topic(round(options.users * CLICKS_PER_USER), options.users, "--clicks", 1,
+                            replication=1)
     with Job(binaries, kafka, topic, checkpoint, "--sink", "none", "--trigger", "500 ms") as job:
         job.wait_until_settled()
         job.stop()

@@ -261,9 +261,16 @@ absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
 // What the batch held. A batch of nothing but clicks and other events is for debugging only.
 void Pipeline::report(BatchId batch, const BatchDeltas& deltas) {
   PartitionCounters sum;
-  for (const auto& [id, partition] : deltas.partitions) sum += partition.counters;
+  std::int64_t newest_ms = -1;
+  for (const auto& [id, partition] : deltas.partitions) {
+    sum += partition.counters;
+    if (partition.last) newest_ms = std::max(newest_ms, partition.last->timestamp_ms);
+  }
   const bool odd = sum.rejected() + sum.repeated > 0;
   std::string line = fmt::format("batch {}: {}", batch, text_of(sum));
+  if (newest_ms >= 0) {
+    line += fmt::format(", newest record {} ms old", clock_.wall_ms() - newest_ms);
+  }
   if (const auto& first = deltas.first_rejected) {
     line += fmt::format("; partition {} offset {} is {}, {}: {}", first->partition, first->offset,
                         kRejectionCauseNames[static_cast<std::size_t>(first->cause)], first->detail,
