@@ -37,8 +37,9 @@ def refuse_memory(folder):
     return kind
 
 
-def fdatasync_seconds(folder, times, pause_s=0.01):
-    """How long each fdatasync takes after 4 KiB were appended to a growing file."""
+def fdatasync_seconds(folder, times, pause_s):
+    """How long each fdatasync takes after 4 KiB were appended to a growing file. With the pauses that
+    the job has between its commits: after a longer one everything is colder."""
     path = Path(folder) / "fdatasync"
     taken = []
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -68,7 +68,7 @@ def measure(options, kafka, binaries, scratch):
     syncs = []
     for number in range(ROUNDS):
         for state in states:
-            syncs += fdatasync_seconds(scratch, options.triggers // ROUNDS)
+            syncs += fdatasync_seconds(scratch, options.triggers // ROUNDS, TRIGGER_MS / 1e3)
             state.measure_round(seed=100 + number)
     small, large = (state.result() for state in states)
     sync = percentiles_ms(syncs)
