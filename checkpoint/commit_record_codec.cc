@@ -1,6 +1,7 @@
 #include "checkpoint/commit_record_codec.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -102,6 +103,8 @@ CommitRecord record_of(const json& in) {
   if (!from_hex(in.at("digest").get<std::string>(), &out.digest)) {
     throw std::invalid_argument("digest");
   }
+  in.at("changed").at("in_all").get_to(out.changed.in_all);
+  in.at("changed").at("first").get_to(out.changed.first);
   for (const json& adjustment : in.at("adjustments")) {
     out.adjustments.push_back({.time_ms = adjustment.at("time_ms").get<std::int64_t>(),
                                .command = adjustment.at("command").get<std::string>()});
@@ -123,7 +126,8 @@ std::string encode_commit_record(const CommitRecord& record) {
     if (text.back() == '}') text += ',';
     write_partition(id, partition, &text);
   }
-  text += R"(},"adjustments":[)";
+  text += fmt::format(R"(}},"changed":{{"in_all":{},"first":[{}]}},"adjustments":[)",
+                      record.changed.in_all, fmt::join(record.changed.first, ","));
   for (const Adjustment& adjustment : record.adjustments) {
     if (text.back() == '}') text += ',';
     text += fmt::format(R"({{"time_ms":{},"command":{}}})", adjustment.time_ms,

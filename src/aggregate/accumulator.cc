@@ -106,12 +106,17 @@ BatchDeltas merge_deltas(std::span<Deltas> parts) {
 }
 
 CommitRecord next_record(const CommitRecord& last, const BatchDeltas& batch,
-                         const std::map<PartitionId, Offset>& new_partitions,
-                         std::int64_t time_ms) {
+                         const std::map<PartitionId, Offset>& new_partitions, std::int64_t time_ms,
+                         std::size_t users_named) {
   CommitRecord next = last;
   next.batch = last.batch + 1;
   next.time_ms = time_ms;
   next.digest += digest_of(batch.changed);
+  const std::size_t named = std::min({users_named, kMostUsersNamed, batch.changed.size()});
+  next.changed = {.first = {}, .in_all = static_cast<std::int64_t>(batch.changed.size())};
+  for (const UserClicks& row : std::span(batch.changed).first(named)) {
+    next.changed.first.push_back(row.user);
+  }
   for (const auto& [id, start] : new_partitions) {
     next.partitions[id] =
         PartitionRecord{.start = start, .next = start, .last = {}, .counters = {}};

@@ -76,9 +76,13 @@ struct BatchDeltas {
 
 BatchDeltas merge_deltas(std::span<Deltas> parts);
 
-// The commit record of the batch after `last`. `new_partitions` gives the pinned first offsets of
-// partitions that `last` does not know.
+// Users of a batch that its commit record names at most.
+inline constexpr std::size_t kMostUsersNamed = 1000;
+
+// The commit record of the batch after `last`; it names the first `users_named` users changed.
+// `new_partitions` gives the pinned first offsets of partitions that `last` does not know.
 CommitRecord next_record(const CommitRecord& last, const BatchDeltas& batch,
-                         const std::map<PartitionId, Offset>& new_partitions, std::int64_t time_ms);
+                         const std::map<PartitionId, Offset>& new_partitions, std::int64_t time_ms,
+                         std::size_t users_named = 0);
 
 }  // namespace clicktally

@@ -92,6 +92,14 @@ struct Adjustment {
   friend bool operator==(const Adjustment&, const Adjustment&) = default;
 };
 
+// The users that the batch changed, so that it can be shown again without a look at all counts: the
+// first of them, in order, and how many there were.
+struct ChangedUsers {
+  std::vector<UserKey> first;
+  std::int64_t in_all = 0;
+  friend bool operator==(const ChangedUsers&, const ChangedUsers&) = default;
+};
+
 struct CommitRecord {
   std::int64_t epoch = 0;
   BatchId batch = kNoBatch;
@@ -99,6 +107,7 @@ struct CommitRecord {
   JobFingerprint job;
   std::map<PartitionId, PartitionRecord> partitions;
   Digest digest = 0;
+  ChangedUsers changed;
   std::vector<Adjustment> adjustments;
 
   // Sums over the partitions. Clicks are also the sum of all counts (I4).

@@ -242,7 +242,8 @@ absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
 
 absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   BatchDeltas& deltas = batch.deltas;
-  const CommitRecord next = next_record(checkpoint_.last(), deltas, new_partitions_, batch.time_ms);
+  const CommitRecord next =
+      next_record(checkpoint_.last(), deltas, new_partitions_, batch.time_ms, rows_to_ask_for());
   log_debug("batch {} commit begins: {} users", next.batch, deltas.changed.size());
   const absl::Status committed =
       checkpoint_.commit(next, deltas.changed, std::move(deltas.dead_letters));
@@ -286,13 +287,22 @@ void Pipeline::report(BatchId batch, const BatchDeltas& deltas) {
   log_info("{}", line);
 }
 
+// One more than the sink wants tells whether there are more.
+std::size_t Pipeline::rows_to_ask_for() const {
+  return static_cast<std::size_t>(sink_.rows_wanted()) + 1;
+}
+
 absl::Status Pipeline::show(std::span<const UserClicks> changed, bool again) {
-  const auto wanted = static_cast<std::size_t>(sink_.rows_wanted());
-  auto rows = rows_of(changed, again, wanted + 1);
-  if (!rows.ok()) return rows.status();
-  const bool more = rows->size() > wanted;
-  if (more) rows->resize(wanted);
+  std::vector<UserKey> users;
+  for (const UserClicks& row : changed.first(std::min(rows_to_ask_for(), changed.size()))) {
+    users.push_back(row.user);
+  }
   const CommitRecord& record = checkpoint_.last();
+  if (again) users = record.changed.first;
+  auto rows = rows_of(users);
+  if (!rows.ok()) return rows.status();
+  const bool more = rows->size() == rows_to_ask_for();
+  if (more) rows->pop_back();
   if (absl::Status s = sink_.show({&record, *rows, more}); !s.ok()) return s;
   log_debug("batch {} emitted", record.batch);
   if (absl::Status s = checkpoint_.mark_shown(); !s.ok()) return s;
@@ -300,32 +310,31 @@ absl::Status Pipeline::show(std::span<const UserClicks> changed, bool again) {
   return absl::OkStatus();
 }
 
-// Complete mode: the first users of the state. Update mode: the first users that the batch changed,
-// with their counts; shown again, they are found by the batch that each count carries.
-absl::StatusOr<std::vector<UserClicks>> Pipeline::rows_of(std::span<const UserClicks> changed,
-                                                          bool again, std::size_t most) const {
+// Complete mode: the first users of the state. Update mode: of `changed`, the first users that the
+// last batch changed. A batch that is shown again names too few of them if it was committed for a
+// sink that wanted fewer rows; then its users are found by the batch that each count carries.
+absl::StatusOr<std::vector<UserClicks>> Pipeline::rows_of(std::span<const UserKey> changed) const {
   auto view = checkpoint_.view();
   if (!view.ok()) return view.status();
   std::vector<UserClicks> rows;
-  const BatchId batch = checkpoint_.last().batch;
-  if (options_.output_mode == OutputMode::kComplete || again) {
-    const bool all = options_.output_mode == OutputMode::kComplete;
+  const ChangedUsers& last = checkpoint_.last().changed;
+  const bool complete = options_.output_mode == OutputMode::kComplete;
+  const auto wanted = std::min(static_cast<std::int64_t>(rows_to_ask_for()), last.in_all);
+  if (complete || std::ssize(changed) < wanted) {
+    const BatchId batch = checkpoint_.last().batch;
     const absl::Status scanned = (*view)->scan(kFirstUser, kLastUser, [&](const UserCount& count) {
-      if (all || count.last_batch == batch) rows.push_back({count.user, count.clicks});
-      return rows.size() < most;
+      if (complete || count.last_batch == batch) rows.push_back({count.user, count.clicks});
+      return rows.size() < rows_to_ask_for();
     });
     if (!scanned.ok()) return scanned;
     return rows;
   }
-  std::vector<UserKey> users;
-  for (const UserClicks& row : changed.first(std::min(most, changed.size()))) {
-    users.push_back(row.user);
-  }
-  const absl::Status got = (*view)->get_sorted(users, [&](const UserCount& count) {
+  changed = changed.first(static_cast<std::size_t>(wanted));
+  const absl::Status got = (*view)->get_sorted(changed, [&](const UserCount& count) {
     rows.push_back({count.user, count.clicks});
   });
   if (!got.ok()) return got;
-  if (rows.size() == users.size()) return rows;
+  if (rows.size() == changed.size()) return rows;
   return absl::DataLossError("a user of the batch just committed has no count");
 }
 

@@ -84,8 +84,8 @@ class Pipeline {
   absl::Status commit_and_show(ClosedBatch batch);
   void report(BatchId batch, const BatchDeltas& deltas);
   absl::Status show(std::span<const UserClicks> changed, bool again);
-  absl::StatusOr<std::vector<UserClicks>> rows_of(std::span<const UserClicks> changed, bool again,
-                                                  std::size_t most) const;
+  absl::StatusOr<std::vector<UserClicks>> rows_of(std::span<const UserKey> changed) const;
+  std::size_t rows_to_ask_for() const;
 
   Source& source_;
   Checkpoint& checkpoint_;

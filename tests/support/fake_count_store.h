@@ -2,6 +2,7 @@
 // test can close and reopen. Everything in it is instrumented by the sanitizers, unlike RocksDB.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -21,14 +22,17 @@ struct FakeState {
   Digest digest_error = 0;  // added to what the files say
   absl::Status fail_next_commit;
   int commits = 0;
+  std::atomic<int> scans = 0;
 };
 
 class FakeView final : public CountView {
  public:
-  explicit FakeView(const FakeState& state)
-      : counts_(state.counts), dead_letters_(state.dead_letters) {}
+  // Borrows the state, to count scans.
+  explicit FakeView(FakeState& state)
+      : scans_(state.scans), counts_(state.counts), dead_letters_(state.dead_letters) {}
   absl::Status scan(UserKey from, UserKey to,
                     const std::function<bool(const UserCount&)>& visit) const override {
+    ++scans_;
     for (auto row = counts_.lower_bound(from); row != counts_.end() && row->first <= to; ++row) {
       if (!visit(row->second)) break;
     }
@@ -57,6 +61,7 @@ class FakeView final : public CountView {
   }
 
  private:
+  std::atomic<int>& scans_;
   std::map<UserKey, UserCount> counts_;
   std::map<std::pair<PartitionId, Offset>, DeadLetter> dead_letters_;
 };
