@@ -751,8 +751,9 @@ class HostileRecordsTest(JobTest):
         "empty": [b"", b"  \n\t"],
         "not_json": [b"\x00", b"\x00" * 300, b'{"action":"click"', b"\x1b]0;owned\x07",
                      b'{"action":"click\x00","user_id":1}', b'{"action":"cl\x1bick"}',
-                     b"[" * 100000, b"\xff\xfe\xfd", b'\xef\xbb\xbf{"action":"click"}'],
-        "not_object": [b"[1,2]", b"17", b'"click"', b"null"],
+                     b"\xff\xfe\xfd", b'\xef\xbb\xbf{"action":"click"}'],
+        # As Spark does, the first token tells whether it is an object.
+        "not_object": [b"[1,2]", b"17", b'"click"', b"null", b"[" * 100000],
         "missing_action": [b"{}", b'{"user_id":4}', b'{"action":null}'],
     }
 
