@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/exit_code.h"
+#include "base/last_resort.h"
 #include "base/log.h"
 #include "base/standard_streams.h"
 #include "base/stop_signals.h"
@@ -81,6 +82,7 @@ int report(const absl::Status& status) {
 int main(int argc, char** argv) {
   using namespace clicktally;
   occupy_standard_streams();
+  install_last_resort("clicktally");
   ::umask(077);
   try {
     auto parsed = parse_command_line(argc, argv);
@@ -93,7 +95,7 @@ int main(int argc, char** argv) {
     // Outlives the last line that is printed: printing may block, and a stop must be bounded.
     const StopSignals signals(kStopPatience);
     return report(run(parsed->options, signals));
-  } catch (const std::exception& error) {  // memory or threads that the system does not give
-    return report(absl::InternalError(error.what()));
+  } catch (...) {  // memory or threads that the system does not give
+    return report(status_of_exception());
   }
 }

@@ -18,7 +18,7 @@ int exit_code_of(const absl::Status& status) {
       return 6;
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kPermissionDenied:
-      return 7;
+      return kExitCodeOfShortage;
     case absl::StatusCode::kAborted:
       return 8;
     case absl::StatusCode::kUnavailable:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/last_resort.h"
 #include "base/log.h"
 #include "decode/click_decoder.h"
 #include "pipeline/offset_quota.h"
@@ -41,19 +42,31 @@ absl::Status Pipeline::run(const StartUp& start) {
   if (absl::Status status = source_.start(start.next); !status.ok()) return status;
   share_limits();
 
+  // Whatever is thrown here, by a thread that does not start or by the ruler, ends the workers.
+  const absl::Status status = run_with_workers();
+  source_.stop();
+  return status;
+}
+
+absl::Status Pipeline::run_with_workers() {
   std::vector<std::thread> workers;
-  for (std::size_t i = 0; i < accumulators_.size(); ++i) {
-    workers.emplace_back([this, i] { work(i); });
-  }
-  const absl::Status status = rule();
+  absl::Status status;
+  const absl::Status not_thrown = status_of_body([&] {
+    for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+      workers.emplace_back([this, i] {
+        const absl::Status whole = status_of_body([&] { work(i); });
+        if (!whole.ok()) fail(whole);
+      });
+    }
+    status = rule();
+  });
   {
     const std::lock_guard lock(mutex_);
     ended_ = true;
     changed_.notify_all();
   }
   for (std::thread& worker : workers) worker.join();
-  source_.stop();
-  return status;
+  return not_thrown.ok() ? status : not_thrown;
 }
 
 // --- Workers -------------------------------------------------------------------------------------

@@ -64,6 +64,8 @@ class Pipeline {
     std::int64_t time_ms = 0;
   };
 
+  absl::Status run_with_workers();
+
   // Workers.
   void work(std::size_t worker);
   void fail(const absl::Status& status);

@@ -91,6 +91,13 @@ absl::Status login_refused(std::string_view words) {
       words));
 }
 
+absl::Status no_threads(std::string_view words) {
+  return absl::ResourceExhaustedError(
+      fmt::format("librdkafka: {}; raise the limits of threads and memory (ulimit -u, ulimit -v, "
+                  "the container's), then start again",
+                  words));
+}
+
 absl::Status topic_went_away(std::string_view topic, std::string_view what) {
   return absl::UnavailableError(fmt::format(
       "topic {}: {}; bring it back with its records, or start a new checkpoint", topic, what));

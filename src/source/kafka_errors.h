@@ -37,6 +37,8 @@ absl::Status out_of_range(std::string_view topic, const PartitionTrouble& troubl
 absl::Status no_such_topic(std::string_view topic, std::string_view bootstrap_servers);
 absl::Status not_allowed(std::string_view topic, std::string_view words);
 absl::Status login_refused(std::string_view words);
+// kResourceExhausted: the system gives librdkafka no thread.
+absl::Status no_threads(std::string_view words);
 absl::Status topic_went_away(std::string_view topic, std::string_view what);
 
 }  // namespace clicktally

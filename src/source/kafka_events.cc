@@ -110,6 +110,7 @@ void KafkaEvents::error(rd_kafka_resp_err_t code, std::string_view words) {
   }
   const std::lock_guard lock(mutex_);
   trouble_ = words.substr(0, words.find(" (after "));  // what follows tells of librdkafka's inside
+  if (code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) short_of_threads_ = true;
   if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL) {
     login_failed_ = true;
   }

@@ -28,6 +28,8 @@ class KafkaEvents {
   std::string last_trouble() const;
   bool login_failed() const;
   void forget_trouble();
+  // Whether the system refused librdkafka a thread: a broker stays without one for ever.
+  bool is_short_of_threads() const { return short_of_threads_; }
 
   // While it is on, troubles with connections are not logged one by one: somebody else tells of
   // them. On at first, for describe() puts them into its answer.
@@ -64,6 +66,7 @@ class KafkaEvents {
   bool show_debug_ = false;
   std::atomic<bool> connections_quiet_ = true;
   std::atomic<bool> doubt_ = false;
+  std::atomic<bool> short_of_threads_ = false;
   std::atomic<Report> report_ = Report::kNone;
 
   mutable std::mutex mutex_;

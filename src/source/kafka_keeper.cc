@@ -8,6 +8,7 @@
 #include <array>
 #include <utility>
 
+#include "base/last_resort.h"
 #include "base/log.h"
 #include "source/kafka_config.h"
 #include "source/kafka_errors.h"
@@ -58,7 +59,10 @@ KafkaKeeper::KafkaKeeper(rd_kafka_t* handle, KafkaQueries* queries, KafkaEvents*
       known_(std::move(known)),
       next_look_(Clock::now() + kBetweenLooks),
       range_doubts_(queries, topic_),
-      thread_([this] { run(); }) {}
+      thread_([this] {
+        const absl::Status whole = status_of_body([this] { run(); });
+        if (!whole.ok()) hooks_.fail(whole);
+      }) {}
 
 KafkaKeeper::~KafkaKeeper() {
   stop();
@@ -110,6 +114,7 @@ void KafkaKeeper::serve(milliseconds longest) {
     hooks_.fail(absl::UnavailableError(fmt::format(
         "librdkafka gives up reading topic {}: {}; start again", topic_, words.data())));
   }
+  if (events_->is_short_of_threads()) hooks_.fail(no_threads(events_->last_trouble()));
 }
 
 void KafkaKeeper::settle_doubts() {

@@ -102,6 +102,7 @@ absl::StatusOr<TopicDescription> KafkaQueries::describe(milliseconds timeout) {
         break;
     }
     serve_callbacks(deadline.left(kBetweenQuestions));
+    if (events_->is_short_of_threads()) return no_threads(events_->last_trouble());
     if (events_->login_failed()) return login_refused(events_->last_trouble());
   } while (!deadline.passed());
 

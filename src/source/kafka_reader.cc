@@ -23,11 +23,17 @@ constexpr milliseconds kDestroying{2000};
 // name. If that takes too long the handle is left to a thread of its own.
 void destroy_bounded(rd_kafka_t* handle, std::shared_ptr<KafkaEvents> events) {
   std::promise<void> promise;
-  std::future<void> done = promise.get_future();
-  std::thread destroyer([handle, events, promise = std::move(promise)]() mutable {
-    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    promise.set_value();
-  });
+  std::future<void> done;
+  std::thread destroyer;
+  try {
+    done = promise.get_future();
+    destroyer = std::thread([handle, events, promise = std::move(promise)]() mutable {
+      rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+      promise.set_value();
+    });
+  } catch (const std::exception&) {  // no memory, or no thread to spare
+    return rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  }
   if (done.wait_for(kDestroying) == std::future_status::ready) return destroyer.join();
   log_warning("Kafka: librdkafka does not end within {} s; leaving it behind",
               kDestroying.count() / 1000);

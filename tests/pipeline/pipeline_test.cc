@@ -386,5 +386,11 @@ TEST_F(PipelineTest, OffsetsThatKafkaNoLongerHasAreRefused) {
   EXPECT_TRUE(absl::IsOutOfRange(start.status())) << start.status();
 }
 
+TEST_F(PipelineTest, AWorkerThatGetsNoMemoryFailsTheJobInOrder) {
+  source_.throw_from_poll([] { throw std::bad_alloc(); });
+  EXPECT_TRUE(absl::IsResourceExhausted(run()));
+  EXPECT_EQ(state_->commits, 1) << "the creation, and no batch";
+}
+
 }  // namespace
 }  // namespace clicktally

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -33,6 +34,11 @@ class FakeSource final : public Source {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(status);
     arrived_.notify_all();
+  }
+  // What poll() does then, in a worker.
+  void throw_from_poll(std::function<void()> thrower) {
+    const std::lock_guard lock(mutex_);
+    thrower_ = std::move(thrower);
   }
   void add_partition(PartitionId id, Offset earliest = 0) {
     const std::lock_guard lock(mutex_);
@@ -69,6 +75,7 @@ class FakeSource final : public Source {
   }
   absl::StatusOr<bool> poll(std::size_t most, RecordChunk* chunk) override {
     const std::lock_guard lock(mutex_);
+    if (thrower_) thrower_();
     if (!failure_.ok()) return failure_;
     for (auto& [id, next] : next_) {
       const auto limit = limits_.find(id);
@@ -137,6 +144,7 @@ class FakeSource final : public Source {
   std::set<PartitionId> claimed_;
   Offset first_offset_ = 0;
   absl::Status failure_;
+  std::function<void()> thrower_;
 };
 
 }  // namespace clicktally

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "base/exit_code.h"
+#include "base/last_resort.h"
 #include "base/standard_streams.h"
 #include "base/text.h"
 #include "tools/inspect/commands.h"
@@ -31,8 +32,8 @@ It never writes to a checkpoint.
   --help, --version
 
 Exit codes
-  0 done   1 a bug   2 command line   3 not a checkpoint   5 checkpoint damaged   7 disk
-  8 output   9 a running job changed it too fast; try again
+  0 done   1 a bug   2 command line   3 not a checkpoint   5 checkpoint damaged
+  7 disk, memory or descriptors   8 output   9 a running job changed it too fast; try again
 )";
 
 absl::Status usage(std::string_view what) {
@@ -118,12 +119,13 @@ absl::Status run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace clicktally;
   occupy_standard_streams();
+  install_last_resort("clicktally-inspect");
   std::signal(SIGPIPE, SIG_IGN);
   absl::Status status;
   try {
     status = run(argc, argv);
-  } catch (const std::exception& error) {  // memory that the system does not give
-    status = absl::InternalError(error.what());
+  } catch (...) {  // memory or threads that the system does not give
+    status = status_of_exception();
   }
   if (!status.ok()) {
     // Not fmt::print: it throws where nobody takes the line, and the exit code must stay.
