@@ -2,9 +2,12 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/disk.h"
 #include "base/exit_code.h"
 #include "base/last_resort.h"
@@ -26,6 +29,7 @@ namespace {
 // A stop commits what was consumed and must be over within 5 s; what is left is for the output.
 constexpr auto kStopPatience = std::chrono::milliseconds(4800);
 constexpr int kBlockedOutputGraceMs = 2000;
+constexpr std::uint64_t kFewestDescriptors = 256;
 
 std::unique_ptr<Sink> make_sink(const Options& options, const std::atomic<bool>& stop) {
   if (options.sink == SinkKind::kNone) return make_null_sink();
@@ -36,6 +40,7 @@ std::unique_ptr<Sink> make_sink(const Options& options, const std::atomic<bool>&
 }
 
 absl::Status run(Options options, const StopSignals& signals) {
+  if (absl::Status s = raise_descriptor_limit(kFewestDescriptors); !s.ok()) return s;
   const SystemClock clock;
   options.start_up.began_ms = clock.monotonic_ms();
   const auto disk = make_posix_disk();
@@ -67,6 +72,12 @@ absl::Status run(Options options, const StopSignals& signals) {
   return pipeline.run(*start);
 }
 
+absl::Status print(const std::string& text) {
+  if (std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0) return absl::OkStatus();
+  return absl::AbortedError(
+      fmt::format("standard output: {}; the output is cut short", std::strerror(errno)));
+}
+
 int report(const absl::Status& status) {
   if (!status.ok()) {
     // Not fmt::print: it throws where nobody takes the line, and the exit code must stay.
@@ -82,13 +93,13 @@ int report(const absl::Status& status) {
 int main(int argc, char** argv) {
   using namespace clicktally;
   occupy_standard_streams();
+  ignore_signals_of_writes();
   install_last_resort("clicktally");
   ::umask(077);
   try {
     auto parsed = parse_command_line(argc, argv);
     if (parsed.ok() && parsed->print) {
-      std::fputs(parsed->print->c_str(), stdout);
-      return std::fflush(stdout) == 0 ? 0 : exit_code_of(absl::AbortedError(""));
+      return report(print(*parsed->print));
     }
     if (!parsed.ok()) return report(parsed.status());
     set_log_level(parsed->options.log_level);

@@ -11,4 +11,8 @@ namespace clicktally {
 
 void occupy_standard_streams();
 
+// SIGPIPE and SIGXFSZ, whose default is to end the process without a word: with them ignored the
+// write fails with EPIPE or EFBIG and is reported as any other.
+void ignore_signals_of_writes();
+
 }  // namespace clicktally

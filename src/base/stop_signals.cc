@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
@@ -19,6 +20,9 @@
 namespace clicktally {
 namespace {
 
+// timeout(1) signals its child and then its group; a person needs longer to press a key again.
+constexpr std::chrono::milliseconds kOneAndTheSame{300};
+
 // One line to standard error if it takes one now. The logger would wait for a reader of a full
 // pipe, and with it the watcher, and with it every later signal.
 void say(std::string_view line) {
@@ -31,7 +35,6 @@ void say(std::string_view line) {
 }  // namespace
 
 StopSignals::StopSignals(std::chrono::milliseconds patience) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed output is an error of the write, reported there
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
@@ -55,10 +58,18 @@ StopSignals::~StopSignals() {
 }
 
 void StopSignals::watch(std::chrono::milliseconds patience) {
+  using Clock = std::chrono::steady_clock;
   const int leave_at_once = exit_code_of(absl::CancelledError(""));
+  Clock::time_point first{};
   while (true) {
     pollfd watched[2] = {{signal_fd_, POLLIN, 0}, {done_fd_, POLLIN, 0}};
-    const int ready = ::poll(watched, 2, flag_ ? static_cast<int>(patience.count()) : -1);
+    int longest_ms = -1;
+    if (flag_) {
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(first + patience - Clock::now());
+      longest_ms = std::max(0, static_cast<int>(left.count()));
+    }
+    const int ready = ::poll(watched, 2, longest_ms);
     if (ready < 0) continue;  // EINTR
     if (watched[1].revents != 0) return;
     if (ready == 0) {
@@ -67,10 +78,13 @@ void StopSignals::watch(std::chrono::milliseconds patience) {
     }
     signalfd_siginfo info{};
     if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
-    if (flag_.exchange(true)) {
+    if (flag_ && Clock::now() - first < kOneAndTheSame) continue;
+    if (flag_) {
       say("second signal; leaving now, the last commit stands");
       std::_Exit(leave_at_once);
     }
+    first = Clock::now();
+    flag_ = true;
     say(info.ssi_signo == SIGINT ? "SIGINT; stopping after one last commit"
                                  : "SIGTERM; stopping after one last commit");
   }

@@ -3,7 +3,8 @@
 //
 // The first signal raises the flag. If the program is still there `patience` later, or at a second
 // signal, the process ends at once with the exit code of kCancelled: the checkpoint is whole at any
-// moment, so this loses nothing that was shown.
+// moment, so this loses nothing that was shown. Signals within 300 ms of the first are taken for
+// the first: timeout(1) and some supervisors send one to the process and one to its group.
 #pragma once
 
 #include <atomic>

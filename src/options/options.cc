@@ -62,8 +62,8 @@ Other
 Exit codes
   0 done or stopped   1 a bug   2 command line   3 not this job's checkpoint   4 checkpoint in use
   5 checkpoint damaged   6 records gone from Kafka   7 disk, memory or descriptors   8 output
-  9 Kafka refuses   10 left at once, at a second signal or 5 s after the first.
-  The last commit stands in every case.
+  9 Kafka refuses   10 left at once, at a second signal or 5 s after the first
+  (300 ms make it a second one). The last commit stands in every case.
 
 The first start and a restart:
   clicktally --checkpoint ./clicks --starting-offsets earliest

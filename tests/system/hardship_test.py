@@ -89,6 +89,50 @@ class ShortageTest(HardshipTest):
         self.assertGreater(refused, 10)
         self.assertEqual(export(self, self.checkpoint), {"1": 1, "2": 1})
 
+    def test_the_soft_limit_of_descriptors_is_raised_and_a_low_hard_one_is_7(self):
+        self.make_checkpoint()
+        wanted = self.command("--available-now", "--sink", "none")
+        self.assertEqual(self.end(wanted, "ulimit -Sn 24;").code, 0)
+        self.assert_line(self.end(wanted, "ulimit -n 24;"), 7,
+                         "at most 24 file descriptors are allowed, and 256 are needed .*ulimit -n")
+        reads = [BIN / "clicktally-inspect", "show", self.checkpoint]
+        self.assertEqual(self.end(reads, "ulimit -n 24;").code, 0)
+        self.assert_line(self.end(reads, "ulimit -n 6;"), 7, "Too many open files")
+
+    def test_a_limit_on_the_size_of_files_is_7(self):
+        self.make_checkpoint()
+        send(mock.bootstrap, self.topic, map(click, range(20_000)))
+        limits = "ulimit -f 16;"  # KiB
+        done = self.end(self.command("--available-now", "--sink", "none"), limits)
+        self.assert_line(done, 7, "File too large")
+        self.assertEqual(show(self, self.checkpoint)["totalClicks"], 2)
+        with open(self.folder / "out", "wb") as out:
+            drain(self, mock.bootstrap, self.checkpoint, "--sink", "none", topic=self.topic)
+            done = self.end([BIN / "clicktally-inspect", "export", self.checkpoint], limits,
+                            stdout=out)
+        self.assert_line(done, 8, "standard output: File too large")
+
+    def test_help_on_a_full_device_is_8_with_a_line(self):
+        for binary in ("clicktally", "clicktally-inspect"):
+            for flag in ("--help", "--version"):
+                with self.subTest(binary=binary, flag=flag), open("/dev/full", "wb") as full:
+                    done = self.end([BIN / binary, flag], stdout=full)
+                    self.assert_line(done, 8, "standard output: No space left on device")
+
+
+class SignalTest(HardshipTest):
+    def test_two_signals_at_once_are_one_and_the_stop_is_clean(self):
+        for second in (signal.SIGINT, signal.SIGTERM):
+            job = Job(self, mock.bootstrap, self.checkpoint, topic=self.topic)
+            job.wait_for_batch(0) if second == signal.SIGINT else job.wait_for_log(rb"RESUMED")
+            job.term()
+            job.process.send_signal(second)
+            self.assertEqual(job.end(), 0, f"{job}")
+
+    def test_timeout_ends_it_with_a_clean_stop(self):
+        done = self.end(["timeout", "--preserve-status", "2", *self.command()])
+        self.assertEqual(done.code, 0, f"{done}")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
-#include <csignal>
 #include <cstdio>
 
+#include "base/descriptors.h"
 #include "base/exit_code.h"
 #include "base/last_resort.h"
 #include "base/standard_streams.h"
 #include "base/text.h"
 #include "tools/inspect/commands.h"
+#include "tools/inspect/output.h"
 
 namespace clicktally {
 namespace {
@@ -100,11 +101,14 @@ absl::Status run(int argc, char** argv) {
   }
   const bool help = given["help"].as<bool>();
   if (help || given["version"].as<bool>()) {
-    std::fputs(help ? kHelp.data() : "clicktally-inspect " CLICKTALLY_VERSION "\n", stdout);
-    return absl::OkStatus();
+    Output output;
+    output.write(help ? kHelp : "clicktally-inspect " CLICKTALLY_VERSION "\n");
+    return output.finish();
   }
   auto line = command_line_of(given);
   if (!line.ok()) return line.status();
+  // A checkpoint of few files needs few; one that needs more than there are says so.
+  raise_descriptor_limit(0).IgnoreError();
   const auto disk = make_posix_disk();
   if (line->command == "show") return show_command(*disk, *line);
   if (line->command == "get") return get_command(*disk, *line);
@@ -119,8 +123,8 @@ absl::Status run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace clicktally;
   occupy_standard_streams();
+  ignore_signals_of_writes();
   install_last_resort("clicktally-inspect");
-  std::signal(SIGPIPE, SIG_IGN);
   absl::Status status;
   try {
     status = run(argc, argv);
