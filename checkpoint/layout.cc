@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/hash.h"
+#include "base/text.h"
 
 namespace clicktally {
 namespace {
@@ -43,6 +44,10 @@ std::string job_file_text() {
 
 absl::Status check_job_file(Disk& disk, const CheckpointLayout& layout) {
   auto text = read_file(disk, layout.job_file(), 4096);
+  if (absl::IsDataLoss(text.status())) {
+    return absl::DataLossError(
+        fmt::format("{}; restore the checkpoint from a backup", message_of(text.status())));
+  }
   if (!text.ok()) return text.status();
   if (*text == job_file_text()) return absl::OkStatus();
   int format = 0;

@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/hash.h"
+#include "base/text.h"
 
 namespace clicktally {
 
@@ -18,7 +19,13 @@ std::string encode_shown(const ShownWitness& shown) {
 }
 
 absl::StatusOr<ShownWitness> read_shown(Disk& disk, const CheckpointLayout& layout) {
+  constexpr std::string_view kNextStep =
+      "restore the checkpoint from a backup, or remove this file to accept the state as it is and "
+      "have its last batch shown again";
   auto text = read_file(disk, layout.shown_file(), 4096);
+  if (absl::IsDataLoss(text.status())) {
+    return absl::DataLossError(fmt::format("{}; {}", message_of(text.status()), kNextStep));
+  }
   if (!text.ok()) return text.status();
   ShownWitness shown;
   std::array<char, 33> digest{};
@@ -28,10 +35,7 @@ absl::StatusOr<ShownWitness> read_shown(Disk& disk, const CheckpointLayout& layo
   const bool whole =
       fields == 3 && from_hex(digest.data(), &shown.digest) && *text == encode_shown(shown);
   if (!whole) {
-    return absl::DataLossError(layout.shown_file() +
-                               ": damaged; restore the checkpoint from a backup, or remove this "
-                               "file to accept the state as it is and have its last batch shown "
-                               "again");
+    return absl::DataLossError(fmt::format("{}: damaged; {}", layout.shown_file(), kNextStep));
   }
   return shown;
 }

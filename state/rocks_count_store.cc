@@ -210,7 +210,13 @@ class RocksCountStore final : public CountStore {
 // The disk's own word goes before RocksDB's: it rewords a refused read of a file into corruption.
 absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
   if (status.ok()) return absl::OkStatus();
-  if (absl::Status disk = file_system_->first_disk_error(); !disk.ok()) return disk;
+  if (absl::Status disk = file_system_->first_disk_error(); !disk.ok()) {
+    // A FIFO or a file where RocksDB has a file or a directory.
+    const bool misplaced = absl::IsDataLoss(disk) || absl::IsFailedPrecondition(disk);
+    if (!misplaced) return disk;
+    return absl::DataLossError(
+        fmt::format("{}; restore the checkpoint from a backup", std::string(disk.message())));
+  }
   const std::string message = fmt::format("{}: {}", path_, status.ToString());
   const bool missing = status.IsPathNotFound() || status.IsNotFound();
   if (status.IsCorruption() || missing || status.IsInvalidArgument() || status.IsNotSupported()) {

@@ -3,9 +3,10 @@
 //
 // Paths are plain strings. Errors name the path and the system's words. A missing file is
 // kNotFound, a refused one kPermissionDenied, a file where a directory should be is
-// kFailedPrecondition, everything else the disk says (ENOSPC, EIO, EROFS, EMFILE, ...) is
-// kResourceExhausted: none of these is proof of damage, and a caller must never
-// treat it as such.
+// kFailedPrecondition, a directory, link, FIFO or the like where a file should be is kDataLoss (and
+// is never waited for nor followed), everything else the disk says (ENOSPC, EIO, EROFS, EMFILE,
+// ...) is kResourceExhausted: none of these is proof of damage, and a caller must never treat it as
+// such.
 //
 // Durability is as POSIX has it: bytes appended are durable after sync(), a name made, renamed,
 // linked or removed is durable after sync_dir() of its directory. Ordered metadata (ext4, XFS) is

@@ -20,9 +20,15 @@
 namespace clicktally {
 namespace {
 
+// "x/." is x, followed if it is a link.
+std::string_view as_given(std::string_view path) {
+  if (path.size() > 2 && path.ends_with("/.")) path.remove_suffix(2);
+  return path;
+}
+
 absl::Status errno_status(std::string_view what, const std::string& path, int error) {
-  const std::string message =
-      fmt::format("{}: cannot {}: {}", path, what, std::generic_category().message(error));
+  const std::string message = fmt::format("{}: cannot {}: {}", as_given(path), what,
+                                          std::generic_category().message(error));
   switch (error) {
     case ENOENT:
       return absl::NotFoundError(message);
@@ -41,6 +47,25 @@ absl::Status errno_status(std::string_view what, const std::string& path, int er
 
 absl::Status status_of(int result, std::string_view what, const std::string& path) {
   return result == 0 ? absl::OkStatus() : errno_status(what, path, errno);
+}
+
+absl::Status no_regular_file(std::string_view path, mode_t mode) {
+  std::string_view kind = "a device";
+  if (S_ISDIR(mode)) kind = "a directory";
+  if (S_ISLNK(mode)) kind = "a symbolic link";
+  if (S_ISFIFO(mode)) kind = "a FIFO";
+  if (S_ISSOCK(mode)) kind = "a socket";
+  return absl::DataLossError(fmt::format("{}: {} where a file should be", path, kind));
+}
+
+// Why open() refused: something that is no file is told by what it is, not by its errno.
+absl::Status open_status(std::string_view what, const std::string& path, int error) {
+  struct stat info {};
+  const bool other = error == ELOOP || error == EISDIR || error == ENXIO;
+  if (other && ::lstat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return no_regular_file(path, info.st_mode);
+  }
+  return errno_status(what, path, error);
 }
 
 class Descriptor {
@@ -143,23 +168,27 @@ Holder holder_of(int fd) {
 class PosixDisk final : public Disk {
  public:
   absl::StatusOr<std::unique_ptr<RandomFile>> open_random(const std::string& path) override {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return errno_status("open", path, errno);
-    return std::make_unique<PosixRandomFile>(path, fd);
+    // O_NONBLOCK: a FIFO would wait for its writer.
+    Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (fd.get() < 0) return open_status("open", path, errno);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0) return errno_status("stat", path, errno);
+    if (!S_ISREG(info.st_mode)) return no_regular_file(path, info.st_mode);
+    return std::make_unique<PosixRandomFile>(path, fd.release());
   }
 
   absl::StatusOr<std::unique_ptr<AppendFile>> open_append(const std::string& path,
                                                           Create create) override {
-    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK |
                       (create == Create::kTruncate ? O_TRUNC : 0);
     const int fd = ::open(path.c_str(), flags, 0600);
-    if (fd < 0) return errno_status("open for writing", path, errno);
+    if (fd < 0) return open_status("open for writing", path, errno);
     return std::make_unique<PosixAppendFile>(path, fd);
   }
 
   absl::Status overwrite(const std::string& path, std::string_view bytes) override {
     const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (fd.get() < 0) return errno_status("open for writing", path, errno);
+    if (fd.get() < 0) return open_status("open for writing", path, errno);
     const ssize_t put = ::pwrite(fd.get(), bytes.data(), bytes.size(), 0);
     if (put < 0) return errno_status("write", path, errno);
     if (static_cast<std::size_t>(put) != bytes.size()) return errno_status("write", path, ENOSPC);

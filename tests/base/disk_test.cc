@@ -249,5 +249,25 @@ TEST_F(DiskTest, NoFileIsOpenedThroughALinkThatStandsInItsPlace) {
   EXPECT_FALSE(fs::exists(at("new")));
 }
 
+TEST_F(DiskTest, WhatIsNoFileIsDamageAndNeverWaitedFor) {
+  write(at("a"), "a");
+  fs::create_symlink(at("a"), at("link"));
+  fs::create_directory(at("folder"));
+  ASSERT_EQ(::mkfifo(at("fifo").c_str(), 0600), 0);
+  for (const auto& [name, kind] : {std::pair("link"s, "a symbolic link"s),
+                                   {"folder"s, "a directory"s},
+                                   {"fifo"s, "a FIFO"s}}) {
+    const std::string words = kind + " where a file should be";
+    expect_error(disk_->open_random(at(name)).status(), StatusCode::kDataLoss, at(name), words);
+    expect_error(read_file(*disk_, at(name)).status(), StatusCode::kDataLoss, at(name), words);
+    expect_error(disk_->open_append(at(name), Disk::Create::kTruncate).status(),
+                 StatusCode::kDataLoss, at(name), words);
+  }
+  expect_error(disk_->overwrite(at("link"), "x"), StatusCode::kDataLoss, at("link"),
+               "a symbolic link");
+  expect_error(disk_->stat(at("none") + "/.").status(), StatusCode::kNotFound,
+               at("none") + ": cannot stat", "");
+}
+
 }  // namespace
 }  // namespace clicktally

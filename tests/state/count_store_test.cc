@@ -3,6 +3,8 @@
 #include "state/count_store.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -223,9 +225,26 @@ TEST_F(CountStoreTest, AMissingTableIsDamageAndAnUnreadableOneIsNot) {
   ASSERT_FALSE(table.empty());
   std::filesystem::rename(table, table + ".away");
   EXPECT_TRUE(absl::IsDataLoss(open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status()));
-  std::filesystem::create_symlink(table + ".away", table);  // the disk refuses to follow it
-  EXPECT_TRUE(
-      absl::IsResourceExhausted(open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status()));
+  const auto expect_misplaced = [&] {
+    const absl::Status status = open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_NE(status.message().find("where a file should be; restore"), std::string::npos)
+        << status;
+  };
+  std::filesystem::create_symlink(table + ".away", table);  // never followed
+  expect_misplaced();
+  std::filesystem::remove(table);
+  ASSERT_EQ(::mkfifo(table.c_str(), 0600), 0);  // never waited for
+  expect_misplaced();
+  std::filesystem::remove(table);
+  std::filesystem::rename(table + ".away", table);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const absl::Status status = open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
 }
 
 TEST_F(CountStoreTest, AnyFlippedByteIsDamageOrChangesNothing) {
