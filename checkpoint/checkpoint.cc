@@ -9,6 +9,7 @@
 #include "checkpoint/commit_record_codec.h"
 #include "checkpoint/dead_letter_bound.h"
 #include "checkpoint/shown_witness.h"
+#include "checkpoint/unfinished.h"
 #include "checkpoint/verification.h"
 
 namespace clicktally {
@@ -51,9 +52,18 @@ absl::Status Checkpoint::prepare_directory() {
   const std::string& root = layout_.root();
   if (absl::IsNotFound(disk_.stat(root + "/.").status())) {
     if (absl::Status status = may_be_made(); !status.ok()) return status;
-    if (absl::Status status = make_directories(disk_, root); !status.ok()) return status;
+    const absl::Status made = make_directories(disk_, root);
+    if (absl::IsNotFound(made)) {
+      return absl::FailedPreconditionError(fmt::format(
+          "{}; no directory can be made there: name one on a local disk", message_of(made)));
+    }
+    if (!made.ok()) return made;
   }
   auto info = disk_.stat(root + "/.");
+  if (absl::IsNotFound(info.status())) {
+    return absl::FailedPreconditionError(
+        root + ": a link that leads nowhere; mend the link, or name another directory");
+  }
   if (!info.ok()) return info.status();
   if ((info->mode & 0022) != 0) {
     return absl::FailedPreconditionError(fmt::format(
@@ -128,28 +138,15 @@ absl::Status Checkpoint::recover() {
   return absl::OkStatus();
 }
 
-// Without job.json there was never a batch: what is found is either made whole or made anew. A
-// state that holds a batch all the same has lost its job.json, and that is damage.
+// Without job.json there was never a batch: what is found is either made whole or made anew.
 absl::Status Checkpoint::finish_creation() {
-  const absl::Status damaged =
-      absl::DataLossError(layout_.job_file() +
-                          ": missing from a checkpoint that has counted; restore the checkpoint "
-                          "from a backup");
+  auto pinned = read_unfinished(disk_, layout_, options_.open_state);
+  if (!pinned.ok()) return pinned.status();
   if (absl::Status status = remove_tree(disk_, layout_.live_new()); !status.ok()) return status;
-  auto shown = read_shown(disk_, layout_);
-  if (shown.ok() && shown->batch != kNoBatch) return damaged;
-  if (!shown.ok() && !absl::IsNotFound(shown.status())) return shown.status();
-  if (!exists(disk_, layout_.live())) return may_be_made();
-
-  auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadOnly);
-  if (!store.ok()) return store.status();
-  auto verified = verify_state(disk_, layout_, **store);
-  if (!verified.ok()) return verified.status();
-  if (verified->record.batch != kNoBatch) return damaged;
-  store->reset();
+  if (!*pinned) return may_be_made();
   auto writable = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
   if (!writable.ok()) return writable.status();
-  last_ = std::move(verified->record);
+  last_ = *std::move(*pinned);
   last_was_shown_ = true;
   if (absl::Status status = create_shown(disk_, layout_, ShownWitness::of(last_)); !status.ok()) {
     return status;
@@ -196,6 +193,7 @@ absl::Status Checkpoint::commit(CommitRecord next, std::span<const UserClicks> c
   const absl::Status done = store_->commit(
       {.batch = next.batch, .record = record, .changed = changed, .dead_letters = dead_letters});
   if (!done.ok()) {
+    if (absl::Status status = still_there(); !status.ok()) return status;
     return with_next_step(done, fmt::format("the checkpoint is at batch {} or {}, whole; mend the "
                                             "disk and start again",
                                             last_.batch, next.batch));
@@ -208,7 +206,23 @@ absl::Status Checkpoint::commit(CommitRecord next, std::span<const UserClicks> c
 
 absl::Status Checkpoint::mark_shown() {
   last_was_shown_ = true;
-  return write_shown(disk_, layout_, ShownWitness::of(last_));
+  const ShownWitness shown = ShownWitness::of(last_);
+  const absl::Status written = write_shown(disk_, layout_, shown);
+  if (absl::IsDataLoss(written)) {
+    return with_next_step(written, "remove it and start again: the last batch is shown again");
+  }
+  if (!absl::IsNotFound(written)) return written;
+  if (absl::Status status = still_there(); !status.ok()) return status;
+  return create_shown(disk_, layout_, shown);  // a person removed it
+}
+
+// Somebody may have removed or moved the directory under the running job.
+absl::Status Checkpoint::still_there() {
+  if (!absl::IsNotFound(disk_.stat(layout_.job_file()).status())) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      layout_.root() +
+      ": the checkpoint was removed or moved while the job ran; put it back whole, or start a new "
+      "one");
 }
 
 }  // namespace clicktally

@@ -67,7 +67,7 @@ class Checkpoint {
   // recover.
   absl::Status commit(CommitRecord next, std::span<const UserClicks> changed,
                       std::vector<DeadLetter> dead_letters = {});
-  // Every sink has been handed last().
+  // Every sink has been handed last(). Makes SHOWN anew if a person removed it.
   absl::Status mark_shown();
 
   // The counts as of last(); must not outlive the checkpoint.
@@ -81,6 +81,7 @@ class Checkpoint {
   absl::Status recover();
   absl::Status finish_creation();
   absl::Status may_be_made() const;
+  absl::Status still_there();
 
   Disk& disk_;
   const CheckpointLayout layout_;

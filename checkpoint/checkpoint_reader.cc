@@ -3,6 +3,8 @@
 #include <chrono>
 #include <thread>
 
+#include "checkpoint/unfinished.h"
+
 namespace clicktally {
 namespace {
 
@@ -21,6 +23,33 @@ absl::StatusOr<CheckpointReader> read_once(Disk& disk, const CheckpointLayout& l
       .state = std::move(*verified), .store = std::move(*store), .view = std::move(*view)};
 }
 
+// OK if a job has finished making it meanwhile.
+absl::Status why_not_whole(Disk& disk, const CheckpointLayout& layout, CheckpointKind kind,
+                           const StoreOpener& open_state) {
+  const auto lock = disk.lock_dir(layout.root(), Disk::LockMode::kShared, nullptr);
+  const bool job_is_running = absl::IsAlreadyExists(lock.status());
+  if (kind == CheckpointKind::kForeign || (!lock.ok() && !job_is_running)) {
+    return absl::FailedPreconditionError(
+        layout.root() + ": not a checkpoint of clicktally (it has no job.json); check the path");
+  }
+  if (kind == CheckpointKind::kUnfinished) {
+    const auto found = read_unfinished(disk, layout, open_state);
+    if (exists(disk, layout.job_file())) return absl::OkStatus();
+    if (!found.ok()) return found.status();
+  }
+  if (job_is_running) {
+    return absl::FailedPreconditionError(
+        layout.root() + ": a job is making this checkpoint, it has no batch yet; try again later");
+  }
+  if (kind == CheckpointKind::kAbsent) {
+    return absl::FailedPreconditionError(
+        layout.root() + ": not a checkpoint of clicktally yet, it is empty; check the path");
+  }
+  return absl::FailedPreconditionError(
+      layout.root() +
+      ": the making of this checkpoint was cut short, it has no batch yet; start clicktally on it");
+}
+
 }  // namespace
 
 absl::StatusOr<CheckpointReader> open_checkpoint_reader(Disk& disk, const std::string& path,
@@ -29,8 +58,8 @@ absl::StatusOr<CheckpointReader> open_checkpoint_reader(Disk& disk, const std::s
   auto kind = checkpoint_kind(disk, layout);
   if (!kind.ok()) return kind.status();
   if (*kind != CheckpointKind::kWhole) {
-    return absl::FailedPreconditionError(
-        path + ": not a checkpoint of clicktally (it has no job.json); check the path");
+    const absl::Status why = why_not_whole(disk, layout, *kind, open_state);
+    if (!why.ok()) return why;
   }
   if (absl::Status status = check_job_file(disk, layout); !status.ok()) return status;
   absl::Status last;

@@ -4,7 +4,7 @@
 //       job.json         the format's version; written once, last: with it the checkpoint is whole
 //       SHOWN            the witness: the last batch that was handed to the sinks
 //       live/            counts, commit record, batch history (state/count_store.h)
-//       live.new/        only while a checkpoint is being made; never read
+//       live.new/        only while a checkpoint is being made; looked into before it is removed
 //
 // Nothing inside holds an absolute path: a checkpoint may be copied while stopped, or moved.
 #pragma once

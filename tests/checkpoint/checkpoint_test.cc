@@ -303,6 +303,66 @@ TEST_F(CheckpointTest, CreationCutShortIsFinishedWithThePinnedOffsets) {
   ASSERT_TRUE((*opened)->create(start_record()).ok());
 }
 
+// I5: what a crash leaves and what a person left look alike but for the batch in it.
+TEST_F(CheckpointTest, AStateWithABatchIsNoLeftoverWhateverItsName) {
+  make_three_batches();
+  fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/SHOWN");
+  fs::rename(path_ + "/live", path_ + "/live.new");
+  const absl::Status status = open().status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_TRUE(fs::exists(path_ + "/live.new/CURRENT"));
+  EXPECT_EQ(open_checkpoint_reader(*disk_, path_, open_state).status(), status);
+}
+
+TEST_F(CheckpointTest, AReaderSaysOfAMissingJobJsonWhatTheWriterSays) {
+  make_three_batches();
+  fs::remove(path_ + "/job.json");
+  const absl::Status status = open().status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_EQ(open_checkpoint_reader(*disk_, path_, open_state).status(), status);
+}
+
+TEST_F(CheckpointTest, AReaderOfACheckpointWithoutABatchIsToldSo) {
+  const auto expect = [&](std::string_view words) {
+    const absl::Status status = open_checkpoint_reader(*disk_, path_, open_state).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_NE(message_of(status).find(words), std::string::npos) << status;
+  };
+  {
+    auto checkpoint = open();
+    expect("a job is making this checkpoint");
+    ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
+    fs::remove(path_ + "/job.json");
+    expect("a job is making this checkpoint");
+  }
+  expect("was cut short");
+  fs::remove_all(path_ + "/live");
+  fs::remove(path_ + "/SHOWN");
+  expect("it is empty");
+}
+
+TEST_F(CheckpointTest, ADirectoryThatCannotBeMadeIsAWrongPath) {
+  fs::create_directory(dir_.file("parent"));
+  fs::create_symlink(dir_.file("nowhere"), path_);
+  EXPECT_TRUE(absl::IsFailedPrecondition(open().status())) << open().status();
+  path_ = "/proc/clicktally";
+  EXPECT_TRUE(absl::IsFailedPrecondition(open().status())) << open().status();
+}
+
+TEST_F(CheckpointTest, AShownThatAPersonRemovedIsMadeAnewAndACheckpointIsNot) {
+  make_three_batches();
+  auto checkpoint = open();
+  fs::remove(path_ + "/SHOWN");
+  EXPECT_TRUE((*checkpoint)->mark_shown().ok());
+  EXPECT_TRUE(fs::exists(path_ + "/SHOWN"));
+  fs::rename(path_, dir_.file("moved"));
+  EXPECT_TRUE(absl::IsFailedPrecondition((*checkpoint)->mark_shown()));
+  const std::vector<UserClicks> changed{{7, 1}};
+  (*checkpoint)->commit(next_of((*checkpoint)->last(), 1), changed).IgnoreError();
+  EXPECT_FALSE(fs::exists(path_));
+}
+
 TEST_F(CheckpointTest, AStateWhoseDigestDoesNotMatchIsRefused) {
   {
     auto checkpoint = open();
