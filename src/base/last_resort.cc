@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -48,6 +49,8 @@ void say(const char* words) {
 }
 
 [[noreturn]] void leave(const char* words) {
+  static std::atomic_flag leaving = ATOMIC_FLAG_INIT;
+  while (leaving.test_and_set()) ::pause();  // another thread is just doing it
   say(words);
   std::_Exit(kExitCodeOfShortage);
 }
