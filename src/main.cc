@@ -81,7 +81,7 @@ absl::Status print(const std::string& text) {
 int report(const absl::Status& status) {
   if (!status.ok()) {
     // Not fmt::print: it throws where nobody takes the line, and the exit code must stay.
-    std::fputs(fmt::format("clicktally: {}\n", escape_controls(message_of(status))).c_str(),
+    std::fputs(fmt::format("clicktally: {}\n", one_line(message_of(status))).c_str(),
                stderr);
   }
   return exit_code_of(status);

@@ -217,7 +217,7 @@ absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
     return absl::DataLossError(
         fmt::format("{}; restore the checkpoint from a backup", std::string(disk.message())));
   }
-  const std::string message = fmt::format("{}: {}", path_, status.ToString());
+  const std::string message = fmt::format("{}: {}", path_, words_of(status));
   const bool missing = status.IsPathNotFound() || status.IsNotFound();
   if (status.IsCorruption() || missing || status.IsInvalidArgument() || status.IsNotSupported()) {
     return absl::DataLossError(message + "; restore the checkpoint from a backup");

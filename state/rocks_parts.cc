@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <deque>
 
+#include "absl/strings/str_replace.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "model/state_key.h"
@@ -205,6 +206,13 @@ rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* e
   table.checksum = rocksdb::kXXH3;
   rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return rocks;
+}
+
+// A table that is missing is looked for under LevelDB's name last, and so reported as .ldb.
+std::string words_of(const rocksdb::Status& status) {
+  return absl::StrReplaceAll(status.ToString(), {{".ldb: ", ".sst: "},
+                                                 {"Corruption: Corruption: ", "Corruption: "},
+                                                 {"IO error: No such file or directory: ", ""}});
 }
 
 std::optional<Digest> digest_property(const rocksdb::TableProperties& properties) {

@@ -4,6 +4,7 @@
 
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
+#include <rocksdb/status.h>
 
 #include <map>
 #include <memory>
@@ -36,6 +37,9 @@ class DeadLetterFloors {
 // Options that every opening of a state shares. `env` outlives the database.
 rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* env,
                                std::shared_ptr<const DeadLetterFloors> floors);
+
+// RocksDB's words for a person: said once, and with the name that the file has.
+std::string words_of(const rocksdb::Status& status);
 
 // The digest that a table file carries; nothing if it carries none or one that is marked as wrong.
 std::optional<Digest> digest_property(const rocksdb::TableProperties& properties);

@@ -45,7 +45,7 @@ bool log_enabled(LogLevel level) {
 }
 
 void log_line(LogLevel level, std::string_view line) {
-  logger().log(level_of(level), escape_controls(line));
+  logger().log(level_of(level), one_line(line));
 }
 
 }  // namespace clicktally

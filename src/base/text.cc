@@ -86,6 +86,11 @@ std::string escape_controls(std::string_view text) {
   return out;
 }
 
+std::string one_line(std::string_view text) {
+  const std::size_t last = text.find_last_not_of(" \t\r\n");
+  return escape_controls(text.substr(0, last == text.npos ? 0 : last + 1));
+}
+
 absl::StatusOr<std::int64_t> parse_interval_ms(std::string_view text) {
   const auto refuse = [&] {
     return absl::InvalidArgumentError(

@@ -14,6 +14,10 @@ namespace clicktally {
 // result can be shown on any terminal. C1 controls (U+0080-U+009F) are escaped too.
 std::string escape_controls(std::string_view text);
 
+// The words of a library for one line: what ends in line breaks or white space loses it, the rest
+// is escaped.
+std::string one_line(std::string_view text);
+
 // The words of an error. Borrowed from `status`.
 inline std::string_view message_of(const absl::Status& status) {
   return {status.message().data(), status.message().size()};

@@ -125,5 +125,12 @@ TEST(TextTest, SizesAreWholeNumbersOfPowersOf1024) {
   }
 }
 
+TEST(TextTest, TheWordsOfALibraryBecomeOneLine) {
+  EXPECT_EQ(one_line("out of range\n"), "out of range");
+  EXPECT_EQ(one_line("a\nb \r\n\n"), "a\\x0ab");
+  EXPECT_EQ(one_line("\n"), "");
+  EXPECT_EQ(one_line(""), "");
+}
+
 }  // namespace
 }  // namespace clicktally

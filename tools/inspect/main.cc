@@ -65,6 +65,7 @@ absl::StatusOr<CommandLine> command_line_of(const po::variables_map& given) {
   line.command = words[0];
   if (words.size() < 2) return usage(escape_controls(line.command) + ": a checkpoint is needed");
   line.checkpoint = words[1];
+  if (line.checkpoint.empty()) return usage(line.command + ": the checkpoint's path is empty");
   line.arguments.assign(words.begin() + 2, words.end());
   if (absl::Status status = read_dead_letter_flags(given, &line); !status.ok()) return status;
   if (!given.count("format")) return line;
@@ -133,7 +134,7 @@ int main(int argc, char** argv) {
   }
   if (!status.ok()) {
     // Not fmt::print: it throws where nobody takes the line, and the exit code must stay.
-    std::fputs(fmt::format("clicktally-inspect: {}\n", escape_controls(message_of(status))).c_str(),
+    std::fputs(fmt::format("clicktally-inspect: {}\n", one_line(message_of(status))).c_str(),
                stderr);
   }
   return exit_code_of(status);
