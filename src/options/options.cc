@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_replace.h"
 #include "base/text.h"
 #include "options/memory_plan.h"
 #include "source/kafka_source.h"
@@ -18,6 +19,9 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr std::int64_t kMostOffsets = 1'000'000'000'000'000;
+
+// Where words that belong to no flag are gathered, to be named.
+constexpr char kStray[] = "stray words";
 
 constexpr std::string_view kHelp =
     R"(clicktally: counts clicks per user from a Kafka topic, and never loses or repeats one.
@@ -87,7 +91,8 @@ po::options_description flags() {
       "output-mode", text())("sink", text())("num-rows", text())(
       "truncate", po::value<std::string>()->implicit_value("true"))(
       "property,X", po::value<std::vector<std::string>>())("log-level", text())(
-      "help,h", po::bool_switch())("version", po::bool_switch());
+      "help,h", po::bool_switch())("version", po::bool_switch())(
+      kStray, po::value<std::vector<std::string>>());
   return all;
 }
 
@@ -238,6 +243,9 @@ absl::StatusOr<ParsedCommandLine> read(const po::variables_map& given) {
   if (given["help"].as<bool>()) return ParsedCommandLine{{}, std::string(kHelp)};
   if (given["version"].as<bool>())
     return ParsedCommandLine{{}, "clicktally " CLICKTALLY_VERSION "\n"};
+  if (given.count(kStray)) {
+    return refuse("clicktally", given[kStray].as<std::vector<std::string>>()[0], "a flag");
+  }
   Options& options = parsed.options;
   Reader reader(given);
   read_source(given, reader, options);
@@ -274,13 +282,14 @@ absl::StatusOr<ParsedCommandLine> parse_command_line(int argc, const char* const
                       Style::short_allow_adjacent | Style::short_allow_next;
     po::store(po::command_line_parser(argc, argv)
                   .options(all)
-                  .positional(po::positional_options_description())
+                  .positional(po::positional_options_description().add(kStray, -1))
                   .style(style)
                   .run(),
               given);
   } catch (const po::error& error) {
     return absl::InvalidArgumentError(
-        fmt::format("{}; see clicktally --help", escape_controls(error.what())));
+        fmt::format("{}; see clicktally --help",
+                    absl::StrReplaceAll(escape_controls(error.what()), {{"--property", "-X"}})));
   }
   return read(given);
 }

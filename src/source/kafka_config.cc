@@ -8,6 +8,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_replace.h"
+#include "base/text.h"
+#include "source/bootstrap_servers.h"
 #include "source/kafka_source.h"
 
 namespace clicktally {
@@ -68,6 +70,9 @@ constexpr std::int64_t kMostWaitingRecords = 50'000;
 constexpr std::int64_t kFewestWaitingRecords = 100;
 constexpr std::int64_t kMostFetchedBytes = 1 << 20;
 constexpr std::int64_t kFewestFetchedBytes = 64 << 10;
+
+// What brokers take as one batch of records unless told otherwise.
+constexpr std::int64_t kLeastReceived = 1 << 20;
 
 struct Refusal {
   std::string_view name;  // a final * stands for anything
@@ -145,8 +150,18 @@ absl::Status set(rd_kafka_conf_t* conf, const std::string& name, const std::stri
   std::array<char, 512> words{};
   const auto answer =
       rd_kafka_conf_set(conf, name.c_str(), value.c_str(), words.data(), words.size());
-  if (answer == RD_KAFKA_CONF_OK) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("-X {}: {}", name, words.data()));
+  if (answer != RD_KAFKA_CONF_OK) {
+    return absl::InvalidArgumentError(fmt::format("-X {}: {}", name, one_line(words.data())));
+  }
+  // librdkafka keeps 32 bits of some numbers and says nothing of the rest.
+  std::int64_t wanted = 0;
+  std::int64_t kept = 0;
+  if (absl::SimpleAtoi(value, &wanted) && absl::SimpleAtoi(kafka_text(conf, name.c_str()), &kept) &&
+      kept != wanted) {
+    return absl::InvalidArgumentError(
+        fmt::format("-X {}: {} is out of range, librdkafka would take {}", name, value, kept));
+  }
+  return absl::OkStatus();
 }
 
 std::int64_t bytes_of_partition(const SourceOptions& options) {
@@ -200,6 +215,13 @@ absl::Status check_source_property(std::string_view name, std::string_view value
     return absl::InvalidArgumentError(fmt::format(
         "-X {}: refused, the value goes to a shell and has characters that it would obey", name));
   }
+  std::int64_t bytes = 0;
+  if (name == "receive.message.max.bytes" && absl::SimpleAtoi(std::string(value), &bytes) &&
+      bytes < kLeastReceived) {
+    return absl::InvalidArgumentError(
+        fmt::format("-X {}: refused, a batch of records beyond it could never be read; at least {}",
+                    name, kLeastReceived));
+  }
   return absl::OkStatus();
 }
 
@@ -220,6 +242,9 @@ absl::StatusOr<KafkaConf> make_kafka_conf(const SourceOptions& options) {
       return absl::InvalidArgumentError(without_secrets(std::string(status.message()), options));
     }
   }
+  const absl::Status reachable = check_bootstrap_servers(
+      options.bootstrap_servers, kafka_text(conf.get(), "security.protocol"));
+  if (!reachable.ok()) return reachable;
   return conf;
 }
 

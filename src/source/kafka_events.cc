@@ -1,6 +1,7 @@
 #include "source/kafka_events.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "source/kafka_config.h"
 
 namespace clicktally {
@@ -109,7 +110,8 @@ void KafkaEvents::error(rd_kafka_resp_err_t code, std::string_view words) {
       break;
   }
   const std::lock_guard lock(mutex_);
-  trouble_ = words.substr(0, words.find(" (after "));  // what follows tells of librdkafka's inside
+  // What follows tells of librdkafka's inside.
+  trouble_ = one_line(words.substr(0, words.find(" (after ")));
   if (code == RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE) short_of_threads_ = true;
   if (code == RD_KAFKA_RESP_ERR__AUTHENTICATION || code == RD_KAFKA_RESP_ERR__SSL) {
     login_failed_ = true;

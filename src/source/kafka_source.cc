@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/last_resort.h"
+#include "base/text.h"
 #include "source/kafka_config.h"
 #include "source/kafka_errors.h"
 #include "source/kafka_events.h"
@@ -32,7 +33,7 @@ absl::StatusOr<std::unique_ptr<Source>> make_kafka_source(const SourceOptions& o
   }
   if (handle == nullptr) {
     return absl::InvalidArgumentError(without_secrets(
-        fmt::format("librdkafka refuses its configuration: {}", words.data()), options));
+        fmt::format("librdkafka refuses its configuration: {}", one_line(words.data())), options));
   }
   conf->release();  // the handle's now
   rd_kafka_poll_set_consumer(handle);

@@ -81,7 +81,9 @@ TEST(OptionsTest, AWrongCommandLineIsOneLineThatNamesTheFlag) {
   const std::vector<std::pair<std::vector<const char*>, const char*>> wrong{
       {{}, "--checkpoint"},
       {{"--checkpoint", ""}, "--checkpoint"},
-      {{"--checkpoint", "d", "extra"}, "positional"},
+      {{"--checkpoint", "d", "extra"}, "'extra' is not a flag"},
+      {{"--checkpoint", "d", "-X"}, "option '-X' is missing"},
+      {{"--checkpoint", "d", "-X", "receive.message.max.bytes=1048575"}, "at least 1048576"},
       {{"--checkpoint", "d", "--trigger", "soon"}, "--trigger"},
       {{"--checkpoint", "d", "--trigger", "-5 seconds"}, "--trigger"},
       {{"--checkpoint", "d", "--starting-offsets", "middle"}, "--starting-offsets"},

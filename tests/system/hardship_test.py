@@ -180,6 +180,36 @@ class MisplacedTest(HardshipTest):
         job.stop()
 
 
+class MessageTest(HardshipTest):
+    def test_command_lines_that_can_never_work_are_2_before_any_waiting(self):
+        for flags, pattern in (
+                (["--bootstrap-servers", ","], "',' names no broker"),
+                (["--bootstrap-servers", "localhost:99999"], "'localhost:99999' has no port"),
+                (["--bootstrap-servers", "http://localhost:9092"], "none of Kafka's; write host"),
+                (["--bootstrap-servers", "ssl://localhost:1"], "-X security.protocol=ssl"),
+                (["-X", "receive.message.max.bytes=2000"], "refused, .*at least 1048576"),
+                (["-X", "fetch.error.backoff.ms=4294967396"],
+                 "4294967396 is out of range, librdkafka would take 100"),
+                (["-X", "fetch.error.backoff.ms=-1"], r"range 0..300000$"),
+                (["-X"], "'-X' is missing"),
+                (["stray", "more"], "'stray' is not a flag; see clicktally --help")):
+            with self.subTest(flags=flags):
+                done = clicktally.run("clicktally", "--checkpoint", str(self.checkpoint), *flags,
+                                      limit_s=10)
+                self.assert_line(done, 2, pattern)
+        self.assertFalse(self.checkpoint.exists())
+        self.assert_line(inspect("show", ""), 2, "show: the checkpoint's path is empty")
+
+    def test_a_missing_table_is_named_as_it_is_and_once(self):
+        self.make_checkpoint()
+        send(mock.bootstrap, self.topic, map(click, range(3000)))
+        drain(self, mock.bootstrap, self.checkpoint, "--sink", "none", topic=self.topic)
+        table = max((self.checkpoint / "live").glob("*.sst"))
+        table.unlink()
+        self.both_refuse(5, f"live: Corruption: /[^:]+/{table.name}: cannot open: No such file or "
+                            r"directory in file /[^:]+/MANIFEST-\d+; restore the checkpoint")
+
+
 class OperatorTest(HardshipTest):
     def start(self, *flags):
         job = Job(self, mock.bootstrap, self.checkpoint, "--trigger", "100 ms", "--log-level",
