@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "absl/strings/escaping.h"
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "decode/click_decoder.h"
@@ -286,9 +287,9 @@ void Pipeline::report(BatchId batch, const BatchDeltas& deltas) {
     line += fmt::format(", newest record {} ms old", clock_.wall_ms() - newest_ms);
   }
   if (const auto& first = deltas.first_rejected) {
-    line += fmt::format("; partition {} offset {} is {}, {}: {}", first->partition, first->offset,
-                        kRejectionCauseNames[static_cast<std::size_t>(first->cause)], first->detail,
-                        first->value);
+    line += fmt::format("; partition {} offset {} is {}, {}: \"{}\"", first->partition,
+                        first->offset, kRejectionCauseNames[static_cast<std::size_t>(first->cause)],
+                        first->detail, first->value);
   }
   const std::int64_t now_ms = clock_.monotonic_ms();
   const bool often = reported_ms_ != 0 && now_ms - reported_ms_ < kBetweenReportsMs;
