@@ -387,6 +387,8 @@ TEST_F(PipelineTest, OffsetsThatKafkaNoLongerHasAreRefused) {
 }
 
 TEST_F(PipelineTest, AWorkerThatGetsNoMemoryFailsTheJobInOrder) {
+  source_.append(0, click_of(1));  // so that the first batch waits for it
+  options_.trigger_ms = 3'600'000;
   source_.throw_from_poll([] { throw std::bad_alloc(); });
   EXPECT_TRUE(absl::IsResourceExhausted(run()));
   EXPECT_EQ(state_->commits, 1) << "the creation, and no batch";
