@@ -16,7 +16,7 @@
 namespace clicktally {
 namespace {
 
-constexpr std::size_t kEvents = 3'000'000;
+constexpr std::size_t kEvents = 9'000'000;
 constexpr std::int64_t kUsers = 100'000;
 constexpr PartitionId kPartitions = 6;
 
