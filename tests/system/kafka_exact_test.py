@@ -8,6 +8,7 @@ back) and I7 (every offset is accounted for) after every kill, for both commit p
 
 import collections
 import json
+import os
 import re
 import signal
 import statistics
@@ -81,6 +82,20 @@ class ExactTest(KafkaTest):
         self.assertTrue(5000 < totals["rejected"] < 15000, totals)
         self.assertEqual((state["users"], state["totalClicks"]), (len(counts), totals["clicks"]))
         self.assertEqual(self.drain(), [])
+
+    def test_sixty_partitions_that_are_behind_stay_within_the_memory_limit(self):
+        """I9. Each would take 30 MB if it might."""
+        truth = self.folder / "truth.csv"
+        produce(kafka.bootstrap, self.topic, "--create-topic", "60:1", "--events", 1500000,
+                "--users", 400000, "--truth", truth, limit_s=180)
+        job = self.job("--starting-offsets", "earliest", "--available-now", "--sink", "none",
+                       "--memory-limit", "128M")
+        _, status, used = os.wait4(job.process.pid, 0)
+        job.process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(job.process.returncode, 0, f"{job}")
+        self.assertLess(used.ru_maxrss, 128 << 10, "kilobytes")
+        exported = inspect("export", self.checkpoint, "--format", "csv")
+        self.assertEqual(exported.out, truth.read_bytes())
 
 
 # ---- kills --------------------------------------------------------------------------------------
