@@ -40,6 +40,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -96,6 +97,16 @@ struct StateCommit {
   std::span<const DeadLetter> dead_letters = {};  // sorted (stands_before), unique
 };
 
+// A file that is written once and never changed.
+struct TableFile {
+  std::string name;
+  std::uint64_t size_bytes = 0;
+  friend auto operator<=>(const TableFile&, const TableFile&) = default;
+};
+
+// Told how many bytes were read since it was called last; may wait; false ends the reading.
+using ScanPace = std::function<bool(std::uint64_t bytes)>;
+
 class CountStore {
  public:
   virtual ~CountStore() = default;
@@ -113,6 +124,17 @@ class CountStore {
   virtual absl::StatusOr<std::optional<std::string>> history(BatchId batch) const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<CountView>> view() const = 0;
+
+  // A copy of the store as of the last commit in `path`, which must not exist; table files are hard
+  // links. What is in it is durable when it returns OK, its own name is not. By the thread that
+  // commits. Leaves nothing but `path`, or `path`.tmp if it was cut short.
+  virtual absl::Status snapshot_to(const std::string& path) = 0;
+
+  // What the store consists of, beside its log.
+  virtual std::vector<TableFile> table_files() const = 0;
+  // Reads a table file whole: every block against its checksum, all counts against the digest that
+  // the file carries. kDataLoss if they disagree, kCancelled if `pace` said so. Any thread.
+  virtual absl::Status scan_table_file(const std::string& name, const ScanPace& pace) const = 0;
 
   // What the table files say of themselves, plus the part that is in the log only. Costs O(files).
   virtual absl::StatusOr<Digest> sum_of_file_digests() const = 0;

@@ -1,19 +1,19 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/listener.h>
 #include <rocksdb/sst_file_writer.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
-#include <mutex>
+#include <limits>
 
 #include "model/state_key.h"
 #include "state/count_store.h"
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
 #include "state/rocks_parts.h"
+#include "state/rocks_table_scan.h"
 
 namespace clicktally {
 namespace {
@@ -34,37 +34,6 @@ std::string history_key(BatchId batch) {
   const auto slot = static_cast<std::uint16_t>(batch % kHistorySlots);
   return {'b', static_cast<char>(slot >> 8), static_cast<char>(slot & 0xFF)};
 }
-
-// Wakes a commit that waits for compaction, and keeps the first error of background work.
-class CompactionWatch final : public rocksdb::EventListener {
- public:
-  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
-    const std::lock_guard lock(mutex_);
-    changed_.notify_all();
-  }
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
-    const std::lock_guard lock(mutex_);
-    if (error_.ok()) error_ = *status;
-    changed_.notify_all();
-  }
-  template <typename Condition>
-  rocksdb::Status wait_until(Condition condition) {
-    std::unique_lock lock(mutex_);
-    while (error_.ok()) {
-      lock.unlock();  // the condition asks RocksDB, which may be calling us
-      const bool met = condition();
-      lock.lock();
-      if (met) break;
-      changed_.wait_for(lock, std::chrono::milliseconds(20));
-    }
-    return error_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  rocksdb::Status error_;
-};
 
 class RocksView final : public CountView {
  public:
@@ -182,6 +151,11 @@ class RocksCountStore final : public CountStore {
         *db_, [this](const rocksdb::Status& status) { return status_of(status); });
   }
   absl::StatusOr<Digest> sum_of_file_digests() const override;
+  absl::Status snapshot_to(const std::string& path) override;
+  std::vector<TableFile> table_files() const override;
+  absl::Status scan_table_file(const std::string& name, const ScanPace& pace) const override {
+    return status_of(scan_table(rocks_, path_ + "/" + name, pace));
+  }
 
  private:
   absl::Status status_of(const rocksdb::Status& status) const;
@@ -210,6 +184,7 @@ class RocksCountStore final : public CountStore {
 // The disk's own word goes before RocksDB's: it rewords a refused read of a file into corruption.
 absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
   if (status.ok()) return absl::OkStatus();
+  if (status.IsAborted()) return absl::CancelledError(path_ + ": not read to its end");
   if (absl::Status disk = file_system_->first_disk_error(); !disk.ok()) {
     // A FIFO or a file where RocksDB has a file or a directory.
     const bool misplaced = absl::IsDataLoss(disk) || absl::IsFailedPrecondition(disk);
@@ -334,6 +309,24 @@ absl::StatusOr<std::optional<std::string>> RocksCountStore::history(BatchId batc
   if (absl::IsNotFound(value.status())) return std::nullopt;
   if (!value.ok()) return value.status();
   return std::move(*value);
+}
+
+// The log is copied up to the last commit, not flushed: a flush would hold the next trigger.
+absl::Status RocksCountStore::snapshot_to(const std::string& path) {
+  rocksdb::Checkpoint* maker = nullptr;
+  if (absl::Status s = status_of(rocksdb::Checkpoint::Create(db_.get(), &maker)); !s.ok()) return s;
+  const std::unique_ptr<rocksdb::Checkpoint> owned(maker);
+  return status_of(maker->CreateCheckpoint(path, std::numeric_limits<std::uint64_t>::max()));
+}
+
+std::vector<TableFile> RocksCountStore::table_files() const {
+  std::vector<rocksdb::LiveFileMetaData> live;
+  db_->GetLiveFilesMetaData(&live);
+  std::vector<TableFile> files;
+  for (const auto& file : live) {
+    files.push_back({file.name.substr(file.name.find_first_not_of('/')), file.size});
+  }
+  return files;
 }
 
 absl::StatusOr<Digest> RocksCountStore::sum_of_file_digests() const {

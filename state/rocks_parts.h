@@ -2,10 +2,12 @@
 // RocksDB's own messages go. Private to this room.
 #pragma once
 
+#include <rocksdb/listener.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/options.h>
 #include <rocksdb/status.h>
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -32,6 +34,37 @@ class DeadLetterFloors {
  private:
   mutable std::mutex mutex_;
   std::map<PartitionId, Offset> floors_;
+};
+
+// Wakes a commit that waits for compaction, and keeps the first error of background work.
+class CompactionWatch final : public rocksdb::EventListener {
+ public:
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override {
+    const std::lock_guard lock(mutex_);
+    changed_.notify_all();
+  }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    const std::lock_guard lock(mutex_);
+    if (error_.ok()) error_ = *status;
+    changed_.notify_all();
+  }
+  template <typename Condition>
+  rocksdb::Status wait_until(Condition condition) {
+    std::unique_lock lock(mutex_);
+    while (error_.ok()) {
+      lock.unlock();  // the condition asks RocksDB, which may be calling us
+      const bool met = condition();
+      lock.lock();
+      if (met) break;
+      changed_.wait_for(lock, std::chrono::milliseconds(20));
+    }
+    return error_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  rocksdb::Status error_;
 };
 
 // Options that every opening of a state shares. `env` outlives the database.

@@ -53,7 +53,8 @@ class DeadLetterBoundTest : public testing::Test {
   }
 
   std::shared_ptr<FakeState> state_ = std::make_shared<FakeState>();
-  FakeCountStore store_{state_, OpenMode::kReadWrite};
+  std::unique_ptr<Disk> disk_ = make_posix_disk();
+  FakeCountStore store_{*disk_, state_, OpenMode::kReadWrite};
   CommitRecord record_;
 };
 

@@ -361,5 +361,65 @@ TEST_F(DeadLetterTest, DroppedOnesLeaveTheDiskAndTheCountsStay) {
   EXPECT_EQ(*store->sum_of_file_digests(), digest_of(1, 100));
 }
 
+TEST_F(CountStoreTest, ASnapshotHoldsTheLastCommitOfBothPathsWhateverComesAfter) {
+  auto store = open(OpenMode::kCreate, 50);
+  std::vector<UserClicks> many;
+  for (UserKey user = 0; user < 400; ++user) many.push_back({user, 2});
+  const std::vector<UserClicks> few{{kNullUser, 1}, {3, 5}};
+  ASSERT_TRUE(store->commit({.batch = 0, .record = "zero", .changed = many}).ok());
+  ASSERT_TRUE(store->commit({.batch = 1, .record = "one", .changed = few}).ok());
+  const Counts expected = rows(*store);
+  const std::string copy = dir_.file("copy");
+  ASSERT_TRUE(store->snapshot_to(copy).ok());
+  for (BatchId batch = 2; batch < 30; ++batch) {
+    ASSERT_TRUE(store->commit({.batch = batch, .record = "later", .changed = many}).ok());
+  }
+  auto opened = open_count_store(*disk_, copy, OpenMode::kReadOnly, CountStoreOptions{});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(rows(**opened), expected);
+  EXPECT_EQ(*(*opened)->last_record(), "one");
+  EXPECT_EQ(*(*opened)->sum_of_file_digests(), digest(expected));
+  store.reset();
+  std::filesystem::remove_all(path_);
+  EXPECT_EQ(rows(**opened), expected) << "it must not need the store it was made of";
+}
+
+// Every bit of a table file that a scan passes over could be read by a commit's readers: none is.
+TEST_F(CountStoreTest, AScanSeesEveryFlippedByteOfATableFile) {
+  auto store = open(OpenMode::kCreate, 50);
+  std::vector<UserClicks> many;
+  for (UserKey user = 0; user < 3000; ++user) many.push_back({user * 7919 % 100003, 2});
+  std::sort(many.begin(), many.end(), [](auto& l, auto& r) { return l.user < r.user; });
+  ASSERT_TRUE(store->commit({.batch = 0, .record = "zero", .changed = many}).ok());
+  const std::vector<TableFile> files = store->table_files();
+  ASSERT_EQ(files.size(), 1U);
+  const std::string path = path_ + "/" + files[0].name;
+  EXPECT_EQ(files[0].size_bytes, std::filesystem::file_size(path));
+  std::uint64_t read = 0;
+  const ScanPace pace = [&read](std::uint64_t bytes) {
+    read += bytes;
+    return true;
+  };
+  ASSERT_TRUE(store->scan_table_file(files[0].name, pace).ok());
+  EXPECT_GT(read, files[0].size_bytes / 2);
+  EXPECT_TRUE(absl::IsCancelled(
+      store->scan_table_file(files[0].name, [](std::uint64_t) { return false; })));
+
+  const std::string bytes = *read_file(*disk_, path);
+  std::size_t unseen = 0;
+  for (std::size_t at = 0; at < bytes.size(); at += at + 400 < bytes.size() ? 97U : 1U) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(flipped[at] ^ (1 << (at % 8)));
+    std::ofstream(path, std::ios::binary) << flipped;
+    const absl::Status scanned = store->scan_table_file(files[0].name, pace);
+    if (scanned.ok()) ++unseen;
+    EXPECT_TRUE(scanned.ok() || absl::IsDataLoss(scanned)) << at << ": " << scanned;
+  }
+  // The footer's padding, which nobody reads: zeros to make every footer as long.
+  EXPECT_LE(unseen, 40U);
+  std::ofstream(path, std::ios::binary) << bytes;
+  EXPECT_TRUE(store->scan_table_file(files[0].name, pace).ok());
+}
+
 }  // namespace
 }  // namespace clicktally

@@ -21,8 +21,12 @@ struct FakeState {
   bool has_record = false;
   Digest digest_error = 0;  // added to what the files say
   absl::Status fail_next_commit;
+  absl::Status fail_next_snapshot;
   int commits = 0;
   std::atomic<int> scans = 0;
+  // A copied store's directory holds its place in here, in the file kCopyName.
+  std::vector<std::shared_ptr<FakeState>> copies;
+  static constexpr char kCopyName[] = "COPY";
 };
 
 class FakeView final : public CountView {
@@ -68,8 +72,8 @@ class FakeView final : public CountView {
 
 class FakeCountStore final : public CountStore {
  public:
-  FakeCountStore(std::shared_ptr<FakeState> state, OpenMode mode)
-      : state_(std::move(state)), mode_(mode) {}
+  FakeCountStore(Disk& disk, std::shared_ptr<FakeState> state, OpenMode mode)
+      : disk_(disk), state_(std::move(state)), mode_(mode) {}
 
   absl::Status commit(const StateCommit& commit) override {
     const std::lock_guard lock(state_->mutex);
@@ -119,20 +123,43 @@ class FakeCountStore final : public CountStore {
     for (const auto& [user, count] : state_->counts) sum += digest_of(user, count.clicks);
     return sum;
   }
+  absl::Status snapshot_to(const std::string& path) override {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->fail_next_snapshot.ok()) return state_->fail_next_snapshot;
+    auto copy = std::make_shared<FakeState>();
+    copy->counts = state_->counts;
+    copy->dead_letters = state_->dead_letters;
+    copy->history = state_->history;
+    copy->record = state_->record;
+    copy->has_record = state_->has_record;
+    copy->digest_error = state_->digest_error;
+    if (absl::Status s = disk_.create_dir(path); !s.ok()) return s;
+    state_->copies.push_back(copy);
+    return publish_file(disk_, path, FakeState::kCopyName,
+                        std::to_string(state_->copies.size() - 1));
+  }
+  std::vector<TableFile> table_files() const override { return {}; }
+  absl::Status scan_table_file(const std::string&, const ScanPace&) const override {
+    return absl::OkStatus();
+  }
 
  private:
+  Disk& disk_;
   std::shared_ptr<FakeState> state_;
   OpenMode mode_;
 };
 
-// Opens `state` whatever the path; makes the directory, as a real state would.
+// Opens `state`, or the copy of it that `path` holds; makes the directory, as a real state would.
 inline StoreOpener fake_opener(std::shared_ptr<FakeState> state) {
   return [state](Disk& disk, const std::string& path,
                  OpenMode mode) -> absl::StatusOr<std::unique_ptr<CountStore>> {
     if (mode == OpenMode::kCreate) {
       if (absl::Status status = disk.create_dir(path); !status.ok()) return status;
     }
-    return std::make_unique<FakeCountStore>(state, mode);
+    auto copy = read_file(disk, path + "/" + FakeState::kCopyName);
+    if (!copy.ok()) return std::make_unique<FakeCountStore>(disk, state, mode);
+    const std::lock_guard lock(state->mutex);
+    return std::make_unique<FakeCountStore>(disk, state->copies.at(std::stoul(*copy)), mode);
   };
 }
 
