@@ -70,6 +70,7 @@ absl::Status Checkpoint::prepare_directory() {
         "{}: others may write it (mode {:o}), so its counts cannot be trusted; chmod go-w {}", root,
         info->mode, root));
   }
+  if (absl::Status s = check_no_links(disk_, layout_); !s.ok()) return s;
   auto remote = disk_.is_network_file_system(root);
   if (!remote.ok()) return remote.status();
   if (*remote) {
@@ -120,6 +121,18 @@ absl::Status Checkpoint::recover() {
       break;
   }
   if (absl::Status status = check_job_file(disk_, layout_); !status.ok()) return status;
+  if (absl::Status s = resume_fallback(disk_, layout_, options_.open_state); !s.ok()) return s;
+  const absl::Status opened = open_live();
+  if (!absl::IsDataLoss(opened)) return opened;
+  store_.reset();
+  if (!options_.may_fall_back) return opened;
+  auto plan = plan_fallback(disk_, layout_, options_.open_state, opened);
+  if (!plan.ok()) return plan.status();
+  fallback_ = *std::move(plan);
+  return absl::OkStatus();
+}
+
+absl::Status Checkpoint::open_live() {
   {
     auto readable = options_.open_state(disk_, layout_.live(), OpenMode::kReadOnly);
     if (!readable.ok()) return readable.status();
@@ -133,9 +146,24 @@ absl::Status Checkpoint::recover() {
   store_ = std::move(*store);
   store_->drop_dead_letters_below(dead_letter_floors(last_));
   if (!exists(disk_, layout_.shown_file())) {
-    return create_shown(disk_, layout_, ShownWitness{last_.epoch, kNoBatch, 0});
+    const ShownWitness nothing{last_.epoch, kNoBatch, 0};
+    if (absl::Status s = create_shown(disk_, layout_, nothing); !s.ok()) return s;
   }
-  return absl::OkStatus();
+  return begin_keeping();
+}
+
+absl::Status Checkpoint::begin_keeping() {
+  keeper_ =
+      std::make_unique<SnapshotKeeper>(disk_, layout_, options_.snapshots, options_.open_state);
+  return keeper_->begin();
+}
+
+absl::Status Checkpoint::fall_back(std::int64_t time_ms) {
+  const absl::Status done =
+      clicktally::fall_back(disk_, layout_, options_.open_state, *fallback_, time_ms);
+  if (!done.ok()) return done;
+  fallback_.reset();
+  return open_live();
 }
 
 // Without job.json there was never a batch: what is found is either made whole or made anew.
@@ -152,7 +180,9 @@ absl::Status Checkpoint::finish_creation() {
     return status;
   }
   store_ = std::move(*writable);
-  return publish_file(disk_, layout_.root(), CheckpointLayout::kJobName, job_file_text());
+  const absl::Status published =
+      publish_file(disk_, layout_.root(), CheckpointLayout::kJobName, job_file_text());
+  return published.ok() ? begin_keeping() : published;
 }
 
 absl::Status Checkpoint::create(const CommitRecord& start) {
@@ -176,7 +206,7 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
   store_ = std::move(*store);
   last_ = start;
   last_was_shown_ = true;
-  return absl::OkStatus();
+  return begin_keeping();
 }
 
 absl::Status Checkpoint::commit(CommitRecord next, std::span<const UserClicks> changed,

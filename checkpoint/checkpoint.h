@@ -4,19 +4,24 @@
 //   I2  a batch that mark_shown() was called for survives kill -9 and power loss: it was synced.
 //   I3  recovery finds batch N or N+1 whole, never a mix.
 //   I4  the commit's digest and totals agree with the files; checked before RocksDB may write.
-//   I5  damage ends in a refusal (kDataLoss), never in a wrong count or a new start.
-//   I6  batch ids and offsets never go backwards.
+//   I5  damage ends in an announced fallback to a snapshot or in a refusal (kDataLoss), never in a
+//       wrong count or a new start.
+//   I6  within an epoch batch ids and offsets never go backwards; epochs never do.
 //   I8  two processes never have one checkpoint open for writing.
 //   I9  the dead letters that are kept stay within most_dead_letter_bytes.
 //
-// Recovery, in the order in which it happens; a crash anywhere in it changes nothing that matters:
-//   1 the directory: there, ours, not writable by others, on a local file system
+// Recovery, in the order in which it happens; docs/recovery.md has every crash window:
+//   1 the directory: there, ours, not writable by others, no links, on a local file system
 //   2 the lock                                                (I8)
 //   3 job.json: whole and of our format
-//   4 the state, opened without the power to write; its commit record, checksummed
-//   5 the sum of the files' digests and the log's part equals the record's digest   (I4)
-//   6 SHOWN is not ahead of the state                         (I5)
-//   7 the state is opened for writing
+//   4 a fallback that was cut short is gone on with           (fallback.h)
+//   5 the state, opened without the power to write; its commit record, checksummed
+//   6 the sum of the files' digests and the log's part equals the record's digest   (I4)
+//   7 nothing knows better: no note of damage, no newer snapshot, SHOWN not ahead   (I5)
+//   8 the state is opened for writing
+//   9 what a crash left of snapshots is swept
+// Proof of damage in 5 to 8 makes a FallbackPlan, if a snapshot can take over; whoever can ask
+// Kafka decides on it.
 //
 // A new checkpoint is made in live.new, then SHOWN, then renamed to live; job.json comes last.
 // Until it is there the checkpoint holds no batch and making it is simply gone on with.
@@ -24,14 +29,18 @@
 // Threads: one. Errors: see base/exit_code.h; every message names the file and the next step.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/disk.h"
+#include "checkpoint/fallback.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/snapshot_keeper.h"
 #include "model/commit_record.h"
 #include "state/count_store.h"
 
@@ -39,18 +48,25 @@ namespace clicktally {
 
 struct CheckpointOptions {
   bool must_exist = false;  // refuse to make a new one
+  bool may_fall_back = false;  // the caller asks fallback() and decides
   std::int64_t most_dead_letter_bytes = 64 << 20;
+  SnapshotOptions snapshots = {};
   StoreOpener open_state;
 };
 
 class Checkpoint {
  public:
   // Recovery. Borrows `disk`. After it is_new() says whether create() must be called before the
-  // rest.
+  // rest, and fallback() whether fall_back() must.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> open(Disk& disk, const std::string& path,
                                                           const CheckpointOptions& options);
 
-  bool is_new() const { return store_ == nullptr; }
+  bool is_new() const { return store_ == nullptr && !fallback_; }
+
+  // Set while a snapshot waits to take over from a damaged state. To refuse it, stop.
+  const std::optional<FallbackPlan>& fallback() const { return fallback_; }
+  // It takes over. Afterwards last() is its batch under a new epoch, not shown yet.
+  absl::Status fall_back(std::int64_t time_ms);
 
   // Makes the checkpoint: `start` pins the first offsets, has no batch and no counts. Durable when
   // OK.
@@ -70,6 +86,17 @@ class Checkpoint {
   // Every sink has been handed last(). Makes SHOWN anew if a person removed it.
   absl::Status mark_shown();
 
+  // A snapshot of last(), between two commits: milliseconds here, the rest beside the commits.
+  // False if the one before is still being read back: try again. True also when there is nothing
+  // new.
+  absl::StatusOr<bool> snapshot() { return keeper_->take(*store_, last_); }
+  // The one of a clean stop; what is new is read back while `may_read` holds.
+  absl::Status final_snapshot(const std::function<bool()>& may_read) {
+    return keeper_->finish(*store_, last_, may_read);
+  }
+  // What reading back found wrong; nothing may be committed or shown after it.
+  absl::Status failure() const { return keeper_->failure(); }
+
   // The counts as of last(); must not outlive the checkpoint.
   absl::StatusOr<std::unique_ptr<CountView>> view() const { return store_->view(); }
 
@@ -79,6 +106,8 @@ class Checkpoint {
   absl::Status prepare_directory();
   absl::Status lock();
   absl::Status recover();
+  absl::Status open_live();
+  absl::Status begin_keeping();
   absl::Status finish_creation();
   absl::Status may_be_made() const;
   absl::Status still_there();
@@ -88,6 +117,8 @@ class Checkpoint {
   const CheckpointOptions options_;
   std::unique_ptr<DiskLock> lock_;
   std::unique_ptr<CountStore> store_;
+  std::unique_ptr<SnapshotKeeper> keeper_;  // its thread ends before the store does
+  std::optional<FallbackPlan> fallback_;
   CommitRecord last_;
   bool last_was_shown_ = false;
 };

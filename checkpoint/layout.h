@@ -5,10 +5,17 @@
 //       SHOWN            the witness: the last batch that was handed to the sinks
 //       live/            counts, commit record, batch history (state/count_store.h)
 //       live.new/        only while a checkpoint is being made; looked into before it is removed
+//       snapshots/N/     the state at batch N, immutable (snapshots.h)
+//       live.next/       only during a fallback: the state that takes over (fallback.h)
+//       live.damaged/    after a fallback: the state that was found damaged; at most one
+//
+// live/ may hold a file DAMAGED: what a reading-back of its files found, in words. A later start
+// believes it, however well the state opens.
 //
 // Nothing inside holds an absolute path: a checkpoint may be copied while stopped, or moved.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
@@ -28,9 +35,21 @@ class CheckpointLayout {
   std::string shown_file() const { return root_ + "/" + kShownName; }
   std::string live() const { return root_ + "/live"; }
   std::string live_new() const { return root_ + "/live.new"; }
+  std::string live_next() const { return root_ + "/live.next"; }
+  std::string live_damaged() const { return root_ + "/live.damaged"; }
+  std::string damage_note() const { return live() + "/" + kDamageName; }
+  std::string snapshots() const { return root_ + "/snapshots"; }
+  std::string snapshot(std::int64_t batch) const {
+    return snapshots() + "/" + std::to_string(batch);
+  }
+  std::string new_snapshot() const { return snapshots() + "/" + kNewSnapshotName; }
 
   static constexpr char kJobName[] = "job.json";
   static constexpr char kShownName[] = "SHOWN";
+  static constexpr char kDamageName[] = "DAMAGED";
+  static constexpr char kNewSnapshotName[] = "new";
+  static constexpr char kScannedName[] = "SCANNED";
+  static constexpr char kPinnedName[] = "PINNED";
 
  private:
   std::string root_;
@@ -44,6 +63,9 @@ enum class CheckpointKind {
   kForeign,  // not empty, and not ours
 };
 absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayout& layout);
+
+// Nothing of ours may be a link: what is read and removed through one could lie anywhere.
+absl::Status check_no_links(Disk& disk, const CheckpointLayout& layout);
 
 // job.json: {"format":1,"checksum":"<hash64 of the format's name>"}
 std::string job_file_text();

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
 #include "checkpoint/shown_witness.h"
+#include "checkpoint/snapshots.h"
 
 namespace clicktally {
 namespace {
@@ -53,16 +54,47 @@ absl::Status damaged(const CheckpointLayout& layout, const absl::Status& status)
       fmt::format("{}: damaged: {}; restore the checkpoint from a backup", layout.root(), message));
 }
 
+absl::Status check_against_note(Disk& disk, const CheckpointLayout& layout) {
+  auto note = read_file(disk, layout.damage_note());
+  if (absl::IsNotFound(note.status())) return absl::OkStatus();
+  if (!note.ok() && !absl::IsDataLoss(note.status())) return note.status();
+  return absl::DataLossError(note.ok() ? escape_controls(*note)
+                                       : "an earlier run noted that it is damaged");
+}
+
+// Snapshots are made of the live state, so none can be ahead of it.
+absl::Status check_against_snapshots(Disk& disk, const CheckpointLayout& layout,
+                                     const CommitRecord& record) {
+  auto newest = newest_snapshot(disk, layout);
+  if (!newest.ok()) return newest.status();
+  if (*newest <= record.batch) return absl::OkStatus();
+  return absl::DataLossError(
+      fmt::format("the state is at batch {}, but there is a snapshot of batch {}: committed "
+                  "batches are missing",
+                  record.batch, *newest));
+}
+
 }  // namespace
+
+absl::StatusOr<CommitRecord> verify_record(const CountStore& store) {
+  auto bytes = store.last_record();
+  if (absl::IsNotFound(bytes.status())) return absl::DataLossError(bytes.status().message());
+  if (!bytes.ok()) return bytes.status();
+  auto record = decode_commit_record(*bytes);
+  if (!record.ok()) return record.status();
+  if (absl::Status s = check_digest(*record, store); !s.ok()) return s;
+  if (absl::Status s = check_progress(*record); !s.ok()) return s;
+  return record;
+}
 
 absl::StatusOr<VerifiedState> verify_state(Disk& disk, const CheckpointLayout& layout,
                                            const CountStore& store) {
-  auto bytes = store.last_record();
-  if (!bytes.ok()) return damaged(layout, bytes.status());
-  auto record = decode_commit_record(*bytes);
+  auto record = verify_record(store);
   if (!record.ok()) return damaged(layout, record.status());
-  if (absl::Status s = check_digest(*record, store); !s.ok()) return damaged(layout, s);
-  if (absl::Status s = check_progress(*record); !s.ok()) return damaged(layout, s);
+  for (const absl::Status& s :
+       {check_against_note(disk, layout), check_against_snapshots(disk, layout, *record)}) {
+    if (!s.ok()) return damaged(layout, s);
+  }
   auto shown = was_shown(disk, layout, *record);
   if (!shown.ok()) return damaged(layout, shown.status());
   return VerifiedState{std::move(*record), *shown};

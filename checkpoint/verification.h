@@ -14,8 +14,12 @@ struct VerifiedState {
   bool was_shown = false;
 };
 
-// The commit record, whole, and in agreement with the digests of the files (I4), the totals with
-// themselves (I7) and the state with SHOWN (I5). O(files), never O(users). kDataLoss otherwise.
+// The commit record of a store, whole, and in agreement with the digests of its files (I4), the
+// totals with themselves (I7). O(files), never O(users). kDataLoss otherwise.
+absl::StatusOr<CommitRecord> verify_record(const CountStore& store);
+
+// That, of the live state; and its agreement with SHOWN, with the newest snapshot, and with what an
+// earlier run noted of its damage (I5). kDataLoss otherwise.
 absl::StatusOr<VerifiedState> verify_state(Disk& disk, const CheckpointLayout& layout,
                                            const CountStore& store);
 

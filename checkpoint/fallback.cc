@@ -1,0 +1,183 @@
+#include "checkpoint/fallback.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "checkpoint/commit_record_codec.h"
+#include "checkpoint/shown_witness.h"
+#include "checkpoint/snapshots.h"
+#include "checkpoint/verification.h"
+
+namespace clicktally {
+namespace {
+
+constexpr std::size_t kCopyAtOnce = 1 << 20;
+
+absl::Status copy_file(Disk& disk, const std::string& from, const std::string& to) {
+  auto in = disk.open_random(from);
+  if (!in.ok()) return in.status();
+  auto out = disk.open_append(to, Disk::Create::kTruncate);
+  if (!out.ok()) return out.status();
+  std::string bytes(kCopyAtOnce, '\0');
+  for (std::uint64_t at = 0;;) {
+    auto got = (*in)->read_at(at, bytes.size(), bytes.data());
+    if (!got.ok()) return got.status();
+    if (*got == 0) break;
+    if (absl::Status s = (*out)->append({bytes.data(), *got}); !s.ok()) return s;
+    at += *got;
+  }
+  if (absl::Status s = (*out)->sync(); !s.ok()) return s;
+  return (*out)->close();
+}
+
+bool is_mark(const std::string& name) {
+  return name == CheckpointLayout::kScannedName || name == CheckpointLayout::kPinnedName;
+}
+
+// Table files never change, so a link will do; RocksDB writes to the others.
+absl::Status copy_snapshot(Disk& disk, const std::string& from, const std::string& to) {
+  auto names = disk.list(from);
+  if (!names.ok()) return names.status();
+  if (absl::Status s = disk.create_dir(to); !s.ok()) return s;
+  for (const std::string& name : *names) {
+    if (is_mark(name)) continue;
+    const std::string source = from + "/" + name;
+    const std::string target = to + "/" + name;
+    const absl::Status done =
+        name.ends_with(".sst") ? disk.link(source, target) : copy_file(disk, source, target);
+    if (!done.ok()) return done;
+  }
+  return disk.sync_dir(to);
+}
+
+// The record of a snapshot that is whole: opened, added up, every table file read.
+absl::StatusOr<CommitRecord> read_whole(Disk& disk, const CheckpointLayout& layout, BatchId batch,
+                                        const StoreOpener& open_state) {
+  auto store = open_state(disk, layout.snapshot(batch), OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  auto record = verify_record(**store);
+  if (!record.ok()) return record;
+  if (record->batch != batch) {
+    return absl::DataLossError(
+        fmt::format("{}: holds batch {}", layout.snapshot(batch), record->batch));
+  }
+  const absl::Status read = scan_files(
+      **store, [](std::uint64_t) { return true; }, [](const TableFile&) { return false; },
+      [](const TableFile&) {});
+  if (!read.ok()) return read;
+  return record;
+}
+
+absl::Status commit_under(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
+                          const CommitRecord& record) {
+  auto store = open_state(disk, layout.live_next(), OpenMode::kReadWrite);
+  if (!store.ok()) return store.status();
+  const std::string bytes = encode_commit_record(record);
+  return (*store)->commit({.batch = record.batch, .record = bytes});
+}
+
+absl::Status check_next(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
+                        std::int64_t least_epoch) {
+  auto store = open_state(disk, layout.live_next(), OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  auto record = verify_record(**store);
+  if (!record.ok()) return record.status();
+  if (record->epoch >= least_epoch) return absl::OkStatus();
+  return absl::DataLossError(fmt::format("{}: is of epoch {}, epoch {} is needed",
+                                         layout.live_next(), record->epoch, least_epoch));
+}
+
+absl::Status refuse(const absl::Status& damage, std::string_view why) {
+  return absl::DataLossError(fmt::format("{}; {}", words_of(damage), why));
+}
+
+}  // namespace
+
+std::string words_of(const absl::Status& damage) {
+  const std::string words(message_of(damage));
+  return words.substr(0, words.find("; restore the checkpoint"));
+}
+
+absl::StatusOr<FallbackPlan> plan_fallback(Disk& disk, const CheckpointLayout& layout,
+                                           const StoreOpener& open_state,
+                                           const absl::Status& damage) {
+  // The witness must be there and whole: it alone knows which epoch and batch were reached.
+  auto shown = read_shown(disk, layout);
+  if (absl::IsNotFound(shown.status()) || absl::IsDataLoss(shown.status())) return damage;
+  if (!shown.ok()) return shown.status();
+  if (exists(disk, layout.live_damaged())) {
+    return refuse(damage,
+                  fmt::format("a second damage, and {} is still there from the first: find out why "
+                              "this disk damages files, move that directory away, start again",
+                              layout.live_damaged()));
+  }
+  auto snapshots = list_snapshots(disk, layout);
+  if (!snapshots.ok()) return snapshots.status();
+  FallbackPlan plan{.damage = words_of(damage), .record = {}, .unfit = {}};
+  for (auto name = snapshots->rbegin(); name != snapshots->rend(); ++name) {
+    auto record = read_whole(disk, layout, name->batch, open_state);
+    if (record.ok()) {
+      plan.next_epoch = std::max(shown->epoch, record->epoch) + 1;
+      plan.record = std::move(*record);
+      return plan;
+    }
+    if (!absl::IsDataLoss(record.status())) return record.status();
+    log_warning("snapshot {} cannot take over: {}", name->batch, words_of(record.status()));
+    plan.unfit.push_back(name->batch);
+  }
+  if (plan.unfit.empty()) return damage;
+  return refuse(damage, fmt::format("no snapshot can take over, {} are damaged too; restore the "
+                                    "checkpoint from a backup",
+                                    fmt::join(plan.unfit, ", ")));
+}
+
+absl::Status fall_back(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
+                       const FallbackPlan& plan, std::int64_t time_ms) {
+  if (absl::Status s = remove_tree(disk, layout.live_next()); !s.ok()) return s;
+  const std::string snapshot = layout.snapshot(plan.record.batch);
+  if (absl::Status s = copy_snapshot(disk, snapshot, layout.live_next()); !s.ok()) return s;  // F1
+
+  CommitRecord record = plan.record;
+  record.epoch = plan.next_epoch;
+  record.adjustments.push_back(
+      {.time_ms = time_ms, .command = fmt::format("fallback to snapshot {}", record.batch)});
+  if (absl::Status s = commit_under(disk, layout, open_state, record); !s.ok()) return s;  // F2
+  if (absl::Status s = check_next(disk, layout, open_state, record.epoch); !s.ok()) return s;
+  if (absl::Status s = disk.sync_dir(layout.root()); !s.ok()) return s;
+
+  for (const BatchId unfit : plan.unfit) {  // F3
+    const std::string aside = layout.snapshot(unfit) + ".damaged";
+    if (absl::Status s = remove_tree(disk, aside); !s.ok()) return s;
+    if (absl::Status s = disk.rename(layout.snapshot(unfit), aside); !s.ok()) return s;
+  }
+  if (absl::Status s = disk.sync_dir(layout.snapshots()); !s.ok()) return s;
+  const ShownWitness nothing{.epoch = record.epoch, .batch = kNoBatch, .digest = 0};
+  if (absl::Status s = create_shown(disk, layout, nothing); !s.ok()) return s;  // F4
+  if (exists(disk, layout.live())) {                                            // F5
+    if (absl::Status s = disk.rename(layout.live(), layout.live_damaged()); !s.ok()) return s;
+    if (absl::Status s = disk.sync_dir(layout.root()); !s.ok()) return s;
+  }
+  if (absl::Status s = disk.rename(layout.live_next(), layout.live()); !s.ok()) return s;  // F6
+  return disk.sync_dir(layout.root());
+}
+
+absl::Status resume_fallback(Disk& disk, const CheckpointLayout& layout,
+                             const StoreOpener& open_state) {
+  auto live = disk.stat(layout.live());
+  if (!absl::IsNotFound(live.status())) return live.status();
+  if (!exists(disk, layout.live_next())) return absl::OkStatus();
+  auto shown = read_shown(disk, layout);
+  if (!shown.ok()) return absl::OkStatus();  // the checks that follow say what it means
+  const absl::Status whole = check_next(disk, layout, open_state, shown->epoch);
+  if (absl::IsDataLoss(whole)) return absl::OkStatus();  // not ready: the fallback begins anew
+  if (!whole.ok()) return whole;
+  if (absl::Status s = disk.rename(layout.live_next(), layout.live()); !s.ok()) return s;
+  log_warning("{}: going on with a fallback that was cut short", layout.root());
+  return disk.sync_dir(layout.root());
+}
+
+}  // namespace clicktally

@@ -1,0 +1,228 @@
+#include "checkpoint/snapshot_keeper.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "checkpoint/verification.h"
+
+namespace clicktally {
+namespace {
+
+constexpr auto kLook = std::chrono::milliseconds(10);
+// An idle job wakes up for this only; a scrub takes hours anyhow.
+constexpr auto kBetweenScrubs = std::chrono::minutes(10);
+
+}  // namespace
+
+SnapshotKeeper::SnapshotKeeper(Disk& disk, CheckpointLayout layout, SnapshotOptions options,
+                               StoreOpener open_state)
+    : disk_(disk),
+      layout_(std::move(layout)),
+      options_(options),
+      open_state_(std::move(open_state)) {}
+
+SnapshotKeeper::~SnapshotKeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status SnapshotKeeper::begin() {
+  if (absl::Status s = prepare_snapshots(disk_, layout_); !s.ok()) return s;
+  auto newest = newest_snapshot(disk_, layout_);
+  if (!newest.ok()) return newest.status();
+  newest_ = *newest;
+  thread_ = std::thread([this] { work(); });
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> SnapshotKeeper::take(CountStore& store, const CommitRecord& last) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.ok()) return failure_;
+    if (busy_) {
+      hurry_ = true;
+      changed_.notify_all();
+      return false;
+    }
+    if (last.batch == kNoBatch || last.batch == newest_) return true;
+  }
+  const auto began = std::chrono::steady_clock::now();
+  if (absl::Status s = store.snapshot_to(layout_.new_snapshot()); !s.ok()) return s;
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
+  log_debug("snapshot of batch {} taken in {:.1f} ms", last.batch, took.count());
+  const std::lock_guard lock(mutex_);
+  taken_ = last;
+  busy_ = true;
+  changed_.notify_all();
+  return true;
+}
+
+absl::Status SnapshotKeeper::finish(CountStore& store, const CommitRecord& last,
+                                    const std::function<bool()>& may_read) {
+  wait_until_idle(may_read);
+  auto taken = take(store, last);
+  if (!taken.ok()) return taken.status();
+  wait_until_idle(may_read);
+  return failure();
+}
+
+void SnapshotKeeper::wait_until_idle(const std::function<bool()>& may_read) {
+  std::unique_lock lock(mutex_);
+  hurry_ = true;
+  changed_.notify_all();
+  while (busy_) {
+    lock.unlock();
+    const bool enough = !may_read();
+    lock.lock();
+    give_up_ = enough;
+    changed_.wait_for(lock, kLook);
+  }
+  give_up_ = false;
+}
+
+absl::Status SnapshotKeeper::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+bool SnapshotKeeper::stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+// --- The thread ----------------------------------------------------------------------------------
+
+void SnapshotKeeper::work() {
+  bool loaded = false;
+  bool scrubbed = true;  // a start has better things to do
+  while (true) {
+    std::optional<CommitRecord> taken;
+    {
+      std::unique_lock lock(mutex_);
+      const auto called = [this] { return stopping_ || taken_.has_value(); };
+      if (scrubbed) changed_.wait_for(lock, kBetweenScrubs, called);
+      if (stopping_ || !failure_.ok()) return;
+      taken = std::exchange(taken_, std::nullopt);
+    }
+    absl::Status done;
+    if (taken) {
+      if (!std::exchange(loaded, true)) load_scanned();
+      done = verify_and_publish(*taken);
+      if (done.ok()) done = read_back(taken->batch);
+    } else {
+      done = scrub();
+    }
+    scrubbed = !taken;
+    const std::lock_guard lock(mutex_);
+    if (!done.ok()) failure_ = done;
+    if (taken) busy_ = hurry_ = false;
+    changed_.notify_all();
+  }
+}
+
+absl::Status SnapshotKeeper::verify_and_publish(const CommitRecord& expected) {
+  BatchId batch = kNoBatch;
+  {
+    auto store = open_state_(disk_, layout_.new_snapshot(), OpenMode::kReadOnly);
+    if (!store.ok()) return store.status();
+    auto record = verify_record(**store);
+    if (!record.ok()) return record.status();
+    if (*record != expected) {
+      return absl::DataLossError(
+          fmt::format("{}: holds batch {} with digest {}, batch {} with digest {} was committed",
+                      layout_.new_snapshot(), record->batch, to_hex(record->digest), expected.batch,
+                      to_hex(expected.digest)));
+    }
+    batch = record->batch;
+  }
+  if (absl::Status s = publish_snapshot(disk_, layout_, batch); !s.ok()) return s;
+  log_debug("snapshot {} published", batch);
+  const std::lock_guard lock(mutex_);
+  newest_ = batch;
+  return absl::OkStatus();
+}
+
+// Its files are those of the live state; under the snapshot's names no compaction removes them.
+absl::Status SnapshotKeeper::read_back(BatchId batch) {
+  const absl::Status read = scan(batch, /*again=*/false);
+  if (absl::IsCancelled(read)) return absl::OkStatus();
+  if (!read.ok()) return read;
+  if (absl::Status s = mark_snapshot(disk_, layout_, batch, CheckpointLayout::kScannedName);
+      !s.ok()) {
+    return s;
+  }
+  log_debug("snapshot {} read back", batch);
+  return prune_snapshots(disk_, layout_, options_.retain);
+}
+
+absl::Status SnapshotKeeper::scrub() {
+  auto newest = newest_snapshot(disk_, layout_);
+  if (!newest.ok()) return newest.status();
+  if (*newest == kNoBatch) return absl::OkStatus();
+  const absl::Status read = scan(*newest, /*again=*/true);
+  if (absl::IsCancelled(read)) return absl::OkStatus();
+  // Taken away by hand while it was read.
+  if (absl::IsDataLoss(read) && !exists(disk_, layout_.snapshot(*newest))) return absl::OkStatus();
+  return read;
+}
+
+absl::Status SnapshotKeeper::scan(BatchId batch, bool again) {
+  auto store = open_state_(disk_, layout_.snapshot(batch), OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  std::string reading;
+  std::set<TableFile> here;
+  const absl::Status read = scan_files(
+      **store, [&](std::uint64_t bytes) { return pace(bytes, again); },
+      [&](const TableFile& file) {
+        here.insert(file);
+        reading = file.name;
+        return !again && scanned_.contains(file);
+      },
+      [&](const TableFile& file) { scanned_.insert(file); });
+  if (absl::IsDataLoss(read) && !reading.empty()) note_damage(reading, read);
+  // Only what a later snapshot can still hold needs to be remembered.
+  if (read.ok())
+    std::erase_if(scanned_, [&](const TableFile& file) { return !here.contains(file); });
+  return read;
+}
+
+// What was read back by an earlier run.
+void SnapshotKeeper::load_scanned() {
+  auto snapshots = list_snapshots(disk_, layout_);
+  if (!snapshots.ok()) return;
+  for (auto snapshot = snapshots->rbegin(); snapshot != snapshots->rend(); ++snapshot) {
+    if (!snapshot->scanned || stopping()) continue;
+    auto store = open_state_(disk_, layout_.snapshot(snapshot->batch), OpenMode::kReadOnly);
+    if (!store.ok()) return;
+    for (const TableFile& file : (*store)->table_files()) scanned_.insert(file);
+    return;
+  }
+}
+
+bool SnapshotKeeper::pace(std::uint64_t bytes, bool again) {
+  std::unique_lock lock(mutex_);
+  const auto may_go_on = [&] { return !stopping_ && !give_up_ && !(again && taken_); };
+  const auto called = [&] { return !may_go_on() || (hurry_ && !again); };
+  const std::uint64_t per_s = again ? options_.scrub_bytes_per_s : options_.scan_bytes_per_s;
+  changed_.wait_for(lock, std::chrono::microseconds(bytes * 1'000'000 / per_s), called);
+  return may_go_on();
+}
+
+// A live state that opens well may hold the file all the same: the next start must know.
+void SnapshotKeeper::note_damage(const std::string& file, const absl::Status& damage) {
+  if (!exists(disk_, layout_.live() + "/" + file)) return;
+  const absl::Status noted = publish_file(disk_, layout_.live(), CheckpointLayout::kDamageName,
+                                          fmt::format("{}: {}", file, message_of(damage)));
+  if (!noted.ok()) log_warning("the damage could not be noted: {}", message_of(noted));
+}
+
+}  // namespace clicktally

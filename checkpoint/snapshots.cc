@@ -1,0 +1,113 @@
+#include "checkpoint/snapshots.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "base/log.h"
+#include "base/text.h"
+
+namespace clicktally {
+namespace {
+
+constexpr std::string_view kGone = ".gone";
+
+bool is_leftover(const std::string& name) {
+  return name == CheckpointLayout::kNewSnapshotName || name.ends_with(".tmp") ||
+         name.ends_with(kGone);
+}
+
+// Renamed first: a snapshot is there whole or it is not there.
+absl::Status remove_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch) {
+  const std::string path = layout.snapshot(batch);
+  const std::string gone = path + std::string(kGone);
+  auto lock = disk.lock_dir(path, Disk::LockMode::kExclusive, nullptr);
+  if (absl::IsAlreadyExists(lock.status())) {
+    log_debug("snapshot {} is being read, and kept for now", batch);
+    return absl::OkStatus();
+  }
+  if (!lock.ok()) return lock.status();
+  if (absl::Status s = disk.rename(path, gone); !s.ok()) return s;
+  if (absl::Status s = disk.sync_dir(layout.snapshots()); !s.ok()) return s;
+  return remove_tree(disk, gone);
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
+                                                         const CheckpointLayout& layout) {
+  auto names = disk.list(layout.snapshots());
+  if (absl::IsNotFound(names.status())) return std::vector<SnapshotName>();
+  if (!names.ok()) return names.status();
+  std::vector<SnapshotName> found;
+  for (const std::string& name : *names) {
+    BatchId batch = kNoBatch;
+    if (!absl::SimpleAtoi(name, &batch) || batch < 0 || name != std::to_string(batch)) continue;
+    const std::string path = layout.snapshot(batch);
+    found.push_back({.batch = batch,
+                     .scanned = exists(disk, path + "/" + CheckpointLayout::kScannedName),
+                     .pinned = exists(disk, path + "/" + CheckpointLayout::kPinnedName)});
+  }
+  std::ranges::sort(found, {}, &SnapshotName::batch);
+  return found;
+}
+
+absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layout) {
+  auto snapshots = list_snapshots(disk, layout);
+  if (!snapshots.ok()) return snapshots.status();
+  return snapshots->empty() ? kNoBatch : snapshots->back().batch;
+}
+
+absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {
+  if (absl::Status s = remove_tree(disk, layout.live_next()); !s.ok()) return s;
+  auto names = disk.list(layout.snapshots());
+  if (absl::IsNotFound(names.status())) {
+    if (absl::Status s = disk.create_dir(layout.snapshots()); !s.ok()) return s;
+    return disk.sync_dir(layout.root());
+  }
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!is_leftover(name)) continue;
+    if (absl::Status s = remove_tree(disk, layout.snapshots() + "/" + name); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status publish_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch) {
+  const absl::Status named = disk.rename(layout.new_snapshot(), layout.snapshot(batch));
+  return named.ok() ? disk.sync_dir(layout.snapshots()) : named;
+}
+
+absl::Status prune_snapshots(Disk& disk, const CheckpointLayout& layout, int retain) {
+  auto snapshots = list_snapshots(disk, layout);
+  if (!snapshots.ok()) return snapshots.status();
+  const auto kept = static_cast<std::size_t>(std::max(1, retain));
+  if (snapshots->size() <= kept) return absl::OkStatus();
+  snapshots->resize(snapshots->size() - kept);
+  for (const SnapshotName& snapshot : *snapshots) {
+    if (snapshot.pinned) continue;
+    if (absl::Status s = remove_snapshot(disk, layout, snapshot.batch); !s.ok()) return s;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status mark_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch,
+                           std::string_view mark) {
+  auto file =
+      disk.open_append(fmt::format("{}/{}", layout.snapshot(batch), mark), Disk::Create::kKeep);
+  return file.ok() ? (*file)->close() : file.status();
+}
+
+absl::Status scan_files(const CountStore& store, const ScanPace& pace,
+                        const std::function<bool(const TableFile&)>& is_known,
+                        const std::function<void(const TableFile&)>& found_whole) {
+  for (const TableFile& file : store.table_files()) {
+    if (is_known(file)) continue;
+    if (absl::Status s = store.scan_table_file(file.name, pace); !s.ok()) return s;
+    found_whole(file);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace clicktally

@@ -1,0 +1,62 @@
+// The snapshots of a checkpoint: immutable, hard-linked copies of the state, each of one batch.
+//
+//     snapshots/
+//       N/           the state at batch N; N is read from it before it gets this name
+//         SCANNED    empty: every table file in it was read back whole, and agreed
+//         PINNED     empty: never pruned
+//       N.damaged/   a newer one than a fallback could use; left for a person to look at
+//       new/ ...     only while one is being made (new.tmp/ too), or removed (N.gone/); swept
+//
+// Invariants kept here
+//   I5  a snapshot is believed only after its record, its digests and the totals were read from it.
+//   I8  one that a reader holds a shared lock on is not removed.
+//   I9  at most `retain` are kept, beside those that are pinned or being read.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/disk.h"
+#include "checkpoint/layout.h"
+#include "model/commit_record.h"
+#include "state/count_store.h"
+
+namespace clicktally {
+
+struct SnapshotName {
+  BatchId batch = kNoBatch;
+  bool scanned = false;
+  bool pinned = false;
+};
+
+// By batch, the oldest first. Names only: nothing in them is read.
+absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
+                                                         const CheckpointLayout& layout);
+// kNoBatch if there is none.
+absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layout);
+
+// Removes what a crash left of the making and the removing of snapshots, and of a fallback that
+// did not come to its end. Makes snapshots/ if it is not there.
+absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout);
+
+// Gives snapshots/new the name of `batch`, durably.
+absl::Status publish_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch);
+
+// Removes what is older than the newest `retain` and neither pinned nor read by anyone. The caller
+// has seen that the newest is whole.
+absl::Status prune_snapshots(Disk& disk, const CheckpointLayout& layout, int retain);
+
+// Marks, for whoever looks next. No promise: it is not synced.
+absl::Status mark_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch,
+                           std::string_view mark);
+
+// Reads every table file of an open store of which `is_known` does not hold.
+absl::Status scan_files(const CountStore& store, const ScanPace& pace,
+                        const std::function<bool(const TableFile&)>& is_known,
+                        const std::function<void(const TableFile&)>& found_whole);
+
+}  // namespace clicktally
