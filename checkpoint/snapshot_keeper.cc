@@ -145,7 +145,7 @@ absl::Status SnapshotKeeper::verify_and_publish(const CommitRecord& expected) {
     batch = record->batch;
   }
   if (absl::Status s = publish_snapshot(disk_, layout_, batch); !s.ok()) return s;
-  log_debug("snapshot {} published", batch);
+  log_info("snapshot {} is made", batch);
   const std::lock_guard lock(mutex_);
   newest_ = batch;
   return absl::OkStatus();

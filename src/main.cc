@@ -39,14 +39,17 @@ std::unique_ptr<Sink> make_sink(const Options& options, const std::atomic<bool>&
   return make_console_sink(console);
 }
 
-absl::Status run(Options options, const StopSignals& signals) {
+absl::Status run(Options options, StopSignals& signals) {
   if (absl::Status s = raise_descriptor_limit(kFewestDescriptors); !s.ok()) return s;
   const SystemClock clock;
   options.start_up.began_ms = clock.monotonic_ms();
+  options.pipeline.snapshot_wanted = &signals.snapshot_wanted();
   const auto disk = make_posix_disk();
   const CheckpointOptions checkpoint_options{
       .must_exist = options.existing,
+      .may_fall_back = !options.no_fallback,
       .most_dead_letter_bytes = options.most_dead_letter_bytes,
+      .snapshots = options.snapshots,
       .open_state = [&options](Disk& seam, const std::string& path, OpenMode mode) {
         return open_count_store(seam, path, mode, {.block_cache_bytes = options.block_cache_bytes});
       }};
@@ -104,7 +107,7 @@ int main(int argc, char** argv) {
     if (!parsed.ok()) return report(parsed.status());
     set_log_level(parsed->options.log_level);
     // Outlives the last line that is printed: printing may block, and a stop must be bounded.
-    const StopSignals signals(kStopPatience);
+    StopSignals signals(kStopPatience);
     return report(run(parsed->options, signals));
   } catch (...) {  // memory or threads that the system does not give
     return report(status_of_exception());

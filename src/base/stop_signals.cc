@@ -39,6 +39,7 @@ StopSignals::StopSignals(std::chrono::milliseconds patience) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal_fd_ = signalfd(-1, &signals, SFD_CLOEXEC);
   done_fd_ = eventfd(0, EFD_CLOEXEC);
@@ -78,6 +79,10 @@ void StopSignals::watch(std::chrono::milliseconds patience) {
     }
     signalfd_siginfo info{};
     if (::read(signal_fd_, &info, sizeof info) != sizeof info) continue;
+    if (info.ssi_signo == SIGUSR1) {
+      snapshot_wanted_ = true;
+      continue;
+    }
     if (flag_ && Clock::now() - first < kOneAndTheSame) continue;
     if (flag_) {
       say("second signal; leaving now, the last commit stands");

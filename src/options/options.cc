@@ -18,6 +18,7 @@ namespace {
 
 namespace po = boost::program_options;
 
+constexpr std::int64_t kMostSnapshots = 10'000;
 constexpr std::int64_t kMostOffsets = 1'000'000'000'000'000;
 
 // Where words that belong to no flag are gathered, to be named.
@@ -42,6 +43,9 @@ Input
 State
   --checkpoint DIR                everything durable of this job; made if it is not there
   --existing                      refuse to make DIR: a checkpoint must be there
+  --no-fallback                   refuse a damaged DIR; let no snapshot take over
+  --snapshot-interval INTERVAL    time between snapshots of the state      [5 minutes]
+  --snapshots-to-retain N         how many of them are kept                [10]
   --dead-letters                  keep rejected records in DIR; clicktally-inspect lists them
   --dead-letters-max-bytes SIZE   drop the oldest of them beyond this      [64M]
 
@@ -74,6 +78,8 @@ The first start and a restart:
   clicktally --checkpoint ./clicks
 Look at the state:
   clicktally-inspect show ./clicks
+A snapshot now:
+  kill -USR1 PID
 )";
 
 absl::Status refuse(std::string_view flag, std::string_view given, std::string_view takes) {
@@ -87,6 +93,7 @@ po::options_description flags() {
   all.add_options()("bootstrap-servers", text())("topic", text())("checkpoint", text())(
       "starting-offsets", text())("trigger", text())("available-now", po::bool_switch())(
       "max-offsets-per-trigger", text())("isolation-level", text())("existing", po::bool_switch())(
+      "no-fallback", po::bool_switch())("snapshot-interval", text())("snapshots-to-retain", text())(
       "memory-limit", text())("dead-letters", po::bool_switch())("dead-letters-max-bytes", text())(
       "output-mode", text())("sink", text())("num-rows", text())(
       "truncate", po::value<std::string>()->implicit_value("true"))(
@@ -167,15 +174,27 @@ void read_source(const po::variables_map& given, Reader& reader, Options& option
   }
 }
 
-void read_triggers(Reader& reader, PipelineOptions& options) {
-  if (auto value = reader.text("trigger")) {
-    if (auto interval_ms = parse_interval_ms(*value); interval_ms.ok()) {
-      options.trigger_ms = *interval_ms;
-    } else {
-      reader.fail(absl::InvalidArgumentError(
-          fmt::format("--trigger: {}", message_of(interval_ms.status()))));
-    }
+void read_interval(const char* name, Reader& reader, std::int64_t* out) {
+  const auto value = reader.text(name);
+  if (!value) return;
+  if (auto interval_ms = parse_interval_ms(*value); interval_ms.ok()) {
+    *out = *interval_ms;
+  } else {
+    reader.fail(absl::InvalidArgumentError(
+        fmt::format("--{}: {}", name, message_of(interval_ms.status()))));
   }
+}
+
+void read_snapshots(Reader& reader, Options& options) {
+  options.no_fallback = reader.flag("no-fallback");
+  read_interval("snapshot-interval", reader, &options.pipeline.snapshot_ms);
+  std::int64_t retain = options.snapshots.retain;
+  reader.number("snapshots-to-retain", 1, kMostSnapshots, &retain);
+  options.snapshots.retain = static_cast<int>(retain);
+}
+
+void read_triggers(Reader& reader, PipelineOptions& options) {
+  read_interval("trigger", reader, &options.trigger_ms);
   options.available_now = reader.flag("available-now");
   std::int64_t most_offsets = 0;
   reader.number("max-offsets-per-trigger", 1, kMostOffsets, &most_offsets);
@@ -250,6 +269,7 @@ absl::StatusOr<ParsedCommandLine> read(const po::variables_map& given) {
   Reader reader(given);
   read_source(given, reader, options);
   read_triggers(reader, options.pipeline);
+  read_snapshots(reader, options);
   read_dead_letters(reader, options);
   read_memory_limit(reader, options);
   read_output(reader, options);

@@ -23,6 +23,8 @@ struct Options {
   SinkKind sink = SinkKind::kConsole;
   std::string checkpoint;
   bool existing = false;
+  bool no_fallback = false;
+  SnapshotOptions snapshots;
   std::int64_t most_dead_letter_bytes = 64 << 20;
   std::size_t block_cache_bytes = 0;
   LogLevel log_level = LogLevel::kInfo;

@@ -18,6 +18,8 @@ constexpr auto kLook = std::chrono::milliseconds(20);
 constexpr auto kIdle = std::chrono::milliseconds(100);
 // A trigger of 0 means "as soon as there is something"; this is how often we look, as Spark does.
 constexpr std::int64_t kShortestTriggerMs = 10;
+// A stop must be over within seconds; what is not read back by then is read by the next run.
+constexpr std::int64_t kReadBackAtStopMs = 1000;
 // A topic full of rubbish must not fill the log too.
 constexpr std::int64_t kBetweenReportsMs = 1000;
 
@@ -46,7 +48,7 @@ absl::Status Pipeline::run(const StartUp& start) {
   // Whatever is thrown here, by a thread that does not start or by the ruler, ends the workers.
   const absl::Status status = run_with_workers();
   source_.stop();
-  return status;
+  return status.ok() ? last_snapshot() : status;
 }
 
 absl::Status Pipeline::run_with_workers() {
@@ -124,9 +126,11 @@ void Pipeline::wait_for_room() {
 absl::Status Pipeline::rule() {
   const std::int64_t every_ms = std::max(options_.trigger_ms, kShortestTriggerMs);
   const std::int64_t began_ms = clock_.monotonic_ms();
+  snapshot_ms_ = began_ms;
   while (true) {
     const std::int64_t ticks = (clock_.monotonic_ms() - began_ms) / every_ms;
-    wait_for_trigger(began_ms + (ticks + 1) * every_ms);
+    const absl::Status waited = wait_for_trigger(began_ms + (ticks + 1) * every_ms);
+    if (!waited.ok()) return waited;
     const bool stopping = stop_;
     auto batch = close_batch();
     if (!batch.ok()) return batch.status();
@@ -140,9 +144,10 @@ absl::Status Pipeline::rule() {
 }
 
 // Returns at the tick, or before it when the batch is due early, at a stop, or at a failure.
-void Pipeline::wait_for_trigger(std::int64_t tick_ms) {
+absl::Status Pipeline::wait_for_trigger(std::int64_t tick_ms) {
   const bool first = !caught_up_once_;
   while (!stop_) {
+    if (absl::Status s = keep_snapshots(); !s.ok()) return s;
     const std::int64_t left_ms = tick_ms - clock_.monotonic_ms();
     if (left_ms <= 0 || due(first)) break;
     std::unique_lock lock(mutex_);
@@ -151,6 +156,29 @@ void Pipeline::wait_for_trigger(std::int64_t tick_ms) {
     changed_.wait_for(lock, look, [this] { return full_ || !failed_.ok(); });
   }
   caught_up_once_ = true;
+  return absl::OkStatus();
+}
+
+// Between two commits. One that cannot be taken yet is tried again at the next look.
+absl::Status Pipeline::keep_snapshots() {
+  if (absl::Status s = checkpoint_.failure(); !s.ok()) return s;
+  const std::int64_t now_ms = clock_.monotonic_ms();
+  const bool due = options_.snapshot_ms > 0 && now_ms - snapshot_ms_ >= options_.snapshot_ms;
+  const bool asked = options_.snapshot_wanted != nullptr && *options_.snapshot_wanted;
+  if (!due && !asked) return absl::OkStatus();
+  auto taken = checkpoint_.snapshot();
+  if (!taken.ok() || !*taken) return taken.status();
+  snapshot_ms_ = now_ms;
+  if (asked) {
+    *options_.snapshot_wanted = false;
+    log_info("a snapshot of batch {} was asked for and taken", checkpoint_.last().batch);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Pipeline::last_snapshot() {
+  const std::int64_t until_ms = clock_.monotonic_ms() + kReadBackAtStopMs;
+  return checkpoint_.final_snapshot([&] { return !stop_ || clock_.monotonic_ms() < until_ms; });
 }
 
 // The first batch after a start ends as soon as what was there at the start is read, so that nobody
@@ -256,6 +284,7 @@ absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
 
 absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   BatchDeltas& deltas = batch.deltas;
+  if (absl::Status s = checkpoint_.failure(); !s.ok()) return s;
   const CommitRecord next =
       next_record(checkpoint_.last(), deltas, new_partitions_, batch.time_ms, rows_to_ask_for());
   log_debug("batch {} commit begins: {} users", next.batch, deltas.changed.size());
@@ -266,6 +295,7 @@ absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   report(next.batch, deltas);
   new_partitions_.clear();
   share_limits();
+  if (absl::Status s = checkpoint_.failure(); !s.ok()) return s;
   if (absl::Status s = show(deltas.changed, /*again=*/false); !s.ok()) return s;
   std::map<PartitionId, Offset> committed_next;
   for (const auto& [id, partition] : next.partitions) committed_next[id] = partition.next;

@@ -5,6 +5,7 @@
 // Invariants kept here
 //   I1   a batch holds the deltas of exactly the offsets that its record says.
 //   I2   a batch is shown after its commit, never before.
+//   I5   what reading back finds wrong ends the run before another batch is committed or shown.
 //   I6   batch ids go up by one; a trigger in which no offset moved makes no batch.
 //   I9   memory does not grow with time or a blocked sink: a batch is ended at most_delta_bytes.
 //   I10  batch N+1 is committed after batch N was handed to the sink.
@@ -46,6 +47,10 @@ struct PipelineOptions {
   std::size_t most_delta_bytes = 64 << 20;
   // Rejected records are kept in the checkpoint.
   bool keep_dead_letters = false;
+  // Between snapshots of the state; 0: only at a clean stop and when asked for.
+  std::int64_t snapshot_ms = 300'000;
+  // Raised from outside to ask for a snapshot now, lowered when it is taken. Borrowed; may be null.
+  std::atomic<bool>* snapshot_wanted = nullptr;
 };
 
 class Pipeline {
@@ -74,7 +79,9 @@ class Pipeline {
 
   // The ruler.
   absl::Status rule();
-  void wait_for_trigger(std::int64_t tick_ms);
+  absl::Status wait_for_trigger(std::int64_t tick_ms);
+  absl::Status keep_snapshots();
+  absl::Status last_snapshot();
   bool due(bool first);
   bool targets_read();
   bool targets_committed() const;
@@ -107,6 +114,7 @@ class Pipeline {
   std::map<PartitionId, Offset> targets_;         // the ends listed at this start
   std::map<PartitionId, Offset> new_partitions_;  // being read, not in a commit yet
   bool caught_up_once_ = false;
+  std::int64_t snapshot_ms_ = 0;  // when the last one was taken, on the monotonic clock
   std::int64_t reported_ms_ = 0;  // when the last odd batch was, on the monotonic clock
   std::int64_t triggers_ = 0;     // whose turn it is when a quota is too small for all partitions
 };

@@ -12,6 +12,7 @@ namespace {
 constexpr auto kAskFor = std::chrono::milliseconds(500);
 constexpr auto kAskForAtMost = std::chrono::milliseconds(3000);
 constexpr std::int64_t kStatusEveryMs = 5000;
+constexpr std::string_view kFellBack = "FELL BACK";
 
 absl::StatusOr<TopicDescription> wait_for_kafka(Source& source, const Clock& clock,
                                                 const std::atomic<bool>& stop) {
@@ -98,6 +99,63 @@ absl::Status check_offsets(const CommitRecord& record, const TopicDescription& t
   return absl::OkStatus();
 }
 
+// One line says all that is gone: what Kafka lacks of a snapshot it lacks of every older one too.
+absl::Status check_fallback(const FallbackPlan& plan, const TopicDescription& topic,
+                            const StartUpOptions& options) {
+  if (absl::Status s = check_job(plan.record.job, topic, options); !s.ok()) return s;
+  std::string gone;
+  for (const auto& [id, partition] : plan.record.partitions) {
+    const auto found = topic.partitions.find(id);
+    if (found == topic.partitions.end() || found->second.earliest <= partition.next) continue;
+    gone += fmt::format("{}partition {} lacks {} records, from offset {} to {}",
+                        gone.empty() ? "" : ", ", id, found->second.earliest - partition.next,
+                        partition.next, found->second.earliest - 1);
+  }
+  if (!gone.empty()) {
+    return absl::OutOfRangeError(
+        fmt::format("{}; snapshot {} is whole but cannot take over, for Kafka does not have what "
+                    "came after it any more: {}; restore the checkpoint from a backup",
+                    plan.damage, plan.record.batch, gone));
+  }
+  return check_offsets(plan.record, topic, options);
+}
+
+absl::Status fall_back(Checkpoint& checkpoint, const TopicDescription& topic, const Clock& clock,
+                       const StartUpOptions& options) {
+  const FallbackPlan& plan = *checkpoint.fallback();
+  if (absl::Status s = check_fallback(plan, topic, options); !s.ok()) return s;
+  log_warning("FALLING BACK to snapshot {}, epoch {}: {}", plan.record.batch, plan.next_epoch,
+              plan.damage);
+  if (absl::Status s = checkpoint.fall_back(clock.wall_ms()); !s.ok()) return s;
+  log_warning("{}: the damaged state is kept in live.damaged; look at it, and at the disk",
+              options.checkpoint_path);
+  return absl::OkStatus();
+}
+
+// The line that ends start-up: which batch, from where, how old, what is redone, how long it took.
+void say_ready(const Checkpoint& checkpoint, const StartUp& ready, std::string_view began_as,
+               const Clock& clock, const StartUpOptions& options) {
+  const CommitRecord& record = checkpoint.last();
+  const double seconds = static_cast<double>(clock.monotonic_ms() - options.began_ms) / 1000;
+  if (record.batch == kNoBatch) {
+    log_info("{} checkpoint {}: no batch yet, offsets {}, ready in {:.3f} s", began_as,
+             options.checkpoint_path, offsets_json(record), seconds);
+    return;
+  }
+  std::int64_t behind = 0;
+  for (const auto& [id, next] : ready.next) behind += ready.topic.partitions.at(id).latest - next;
+  const double age = static_cast<double>(clock.wall_ms() - record.time_ms) / 1000;
+  const std::string from =
+      began_as == kFellBack ? fmt::format("snapshot {} under epoch {}", record.batch, record.epoch)
+                            : "the live state";
+  log_info(
+      "{} checkpoint {}: batch {}{}, offsets {}, from {}, committed {:.1f} s ago, {} offsets to "
+      "count since, ready in {:.3f} s",
+      began_as, options.checkpoint_path, record.batch,
+      checkpoint.last_was_shown() ? "" : " (shown again: nothing proves it was shown)",
+      offsets_json(record), from, age, behind, seconds);
+}
+
 absl::StatusOr<StartUp> starting_points(const CommitRecord& record, TopicDescription topic,
                                         const StartUpOptions& options) {
   StartUp out{.topic = std::move(topic), .next = {}, .new_partitions = {}};
@@ -139,29 +197,26 @@ absl::Status check_new_partition(const std::string& topic, PartitionId id, Offse
 
 absl::StatusOr<StartUp> start_up(Source& source, Checkpoint& checkpoint, const Clock& clock,
                                  const std::atomic<bool>& stop, const StartUpOptions& options) {
+  if (checkpoint.fallback()) {
+    log_warning("{}; asking Kafka whether snapshot {} can take over", checkpoint.fallback()->damage,
+                checkpoint.fallback()->record.batch);
+  }
   auto topic = wait_for_kafka(source, clock, stop);
   if (!topic.ok()) return topic.status();
-  const bool is_new = checkpoint.is_new();
-  if (is_new) {
+  std::string_view began_as = "RESUMED";
+  if (checkpoint.is_new()) {
+    began_as = "NEW";
     topic = pin(source, checkpoint, clock, stop, options, *topic);
     if (!topic.ok()) return topic.status();
+  } else if (checkpoint.fallback()) {
+    began_as = kFellBack;
+    if (absl::Status s = fall_back(checkpoint, *topic, clock, options); !s.ok()) return s;
   } else {
     if (absl::Status s = check_job(checkpoint.last().job, *topic, options); !s.ok()) return s;
   }
   if (absl::Status s = check_offsets(checkpoint.last(), *topic, options); !s.ok()) return s;
   auto ready = starting_points(checkpoint.last(), std::move(*topic), options);
-  if (!ready.ok()) return ready.status();
-  const CommitRecord& record = checkpoint.last();
-  const double seconds = static_cast<double>(clock.monotonic_ms() - options.began_ms) / 1000;
-  if (is_new) {
-    log_info("NEW checkpoint {}: no batch yet, offsets {}, ready in {:.3f} s",
-             options.checkpoint_path, offsets_json(record), seconds);
-  } else {
-    log_info("RESUMED checkpoint {}: batch {}{}, offsets {}, ready in {:.3f} s",
-             options.checkpoint_path, record.batch,
-             checkpoint.last_was_shown() ? "" : " (shown again: nothing proves it was shown)",
-             offsets_json(record), seconds);
-  }
+  if (ready.ok()) say_ready(checkpoint, *ready, began_as, clock, options);
   return ready;
 }
 

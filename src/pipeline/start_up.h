@@ -1,5 +1,6 @@
 // From "nothing is known" to "the first record may be read": asks Kafka what there is, then either
-// pins the first offsets of a new checkpoint or proves that an old one belongs to this topic.
+// pins the first offsets of a new checkpoint, or proves that an old one belongs to this topic, or
+// lets a snapshot take over from a damaged state if Kafka still has what came after it (I5).
 #pragma once
 
 #include <atomic>
@@ -33,8 +34,9 @@ struct StartUp {
 absl::Status check_new_partition(const std::string& topic, PartitionId id, Offset earliest);
 
 // Waits for Kafka as long as it takes, with a status line every few seconds. kCancelled once `stop`
-// is set. kFailedPrecondition when the checkpoint is of another job, kOutOfRange when Kafka lacks
-// offsets that were not counted. Logs the line that ends start-up.
+// is set. A fallback that waits in `checkpoint` is decided on here. kFailedPrecondition when the
+// checkpoint is of another job, kOutOfRange when Kafka lacks offsets that were not counted. Logs
+// the line that ends start-up.
 absl::StatusOr<StartUp> start_up(Source& source, Checkpoint& checkpoint, const Clock& clock,
                                  const std::atomic<bool>& stop, const StartUpOptions& options);
 

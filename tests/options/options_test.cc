@@ -144,5 +144,22 @@ TEST(OptionsTest, DeadLettersAreKeptOnlyWhenAskedFor) {
   EXPECT_EQ(parsed->options.most_dead_letter_bytes, 1024);
 }
 
+TEST(OptionsTest, SnapshotsAndFallback) {
+  auto by_default = parse({"--checkpoint", "dir"});
+  EXPECT_EQ(by_default->options.pipeline.snapshot_ms, 300'000);
+  EXPECT_EQ(by_default->options.snapshots.retain, 10);
+  EXPECT_FALSE(by_default->options.no_fallback);
+  auto parsed = parse({"--checkpoint", "dir", "--snapshot-interval", "90 seconds",
+                       "--snapshots-to-retain", "3", "--no-fallback"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->options.pipeline.snapshot_ms, 90'000);
+  EXPECT_EQ(parsed->options.snapshots.retain, 3);
+  EXPECT_TRUE(parsed->options.no_fallback);
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      parse({"--checkpoint", "dir", "--snapshots-to-retain", "0"}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      parse({"--checkpoint", "dir", "--snapshot-interval", "soon"}).status()));
+}
+
 }  // namespace
 }  // namespace clicktally

@@ -45,6 +45,11 @@ class FakeSource final : public Source {
     logs_[id];
     added_[id] = earliest;
   }
+  // As if retention had deleted what lies before `offset`.
+  void expire(PartitionId partition, Offset offset) {
+    const std::lock_guard lock(mutex_);
+    earliest_[partition] = offset;
+  }
   // As if its leader were down: it has records, and none can be read.
   void block_partition(PartitionId id) {
     const std::lock_guard lock(mutex_);
@@ -64,7 +69,7 @@ class FakeSource final : public Source {
     const std::lock_guard lock(mutex_);
     TopicDescription topic{.cluster_id = "fake", .partitions = {}};
     for (const auto& [id, log] : logs_) {
-      topic.partitions[id] = {first_offset_, static_cast<Offset>(log.size())};
+      topic.partitions[id] = {earliest_[id], static_cast<Offset>(log.size())};
     }
     return topic;
   }
@@ -140,9 +145,8 @@ class FakeSource final : public Source {
   std::condition_variable arrived_;
   std::map<PartitionId, std::vector<std::string>> logs_;
   std::map<PartitionId, std::vector<std::string>> held_;
-  std::map<PartitionId, Offset> next_, limits_, added_, reported_;
+  std::map<PartitionId, Offset> next_, limits_, added_, reported_, earliest_;
   std::set<PartitionId> claimed_;
-  Offset first_offset_ = 0;
   absl::Status failure_;
   std::function<void()> thrower_;
 };

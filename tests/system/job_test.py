@@ -543,7 +543,8 @@ class RefusalTest(JobTest):
 
 
 class DamageTest(JobTest):
-    """I5. No broker is needed: a damaged checkpoint is refused before Kafka is asked."""
+    """I5. No broker is needed: without a fallback (recovery_test.py) a damaged checkpoint is refused
+    before Kafka is asked."""
 
     def make_checkpoint(self):
         """Several commits on both commit paths; offsets pinned behind records, so that a fresh
@@ -558,7 +559,8 @@ class DamageTest(JobTest):
         self.counts = export(self, self.checkpoint)
         self.assertEqual(sum(self.counts.values()), 3010)
         self.bytes = {path: path.read_bytes() for path in self.checkpoint.rglob("*")
-                      if path.is_file()}
+                      if path.is_file() and "snapshots" not in path.parts}
+        shutil.copytree(self.checkpoint, self.folder / "kept")
 
     def files(self, name):
         found = [path for path in self.bytes if re.fullmatch(name, path.name)]
@@ -566,12 +568,8 @@ class DamageTest(JobTest):
         return found
 
     def restore(self):
-        for path in self.checkpoint.rglob("*"):
-            if path.is_file() and path not in self.bytes:
-                path.unlink()
-        for path, data in self.bytes.items():
-            if not path.exists() or path.read_bytes() != data:
-                path.write_bytes(data)
+        shutil.rmtree(self.checkpoint)
+        shutil.copytree(self.folder / "kept", self.checkpoint)
 
     MEDIA = ("job.json", "SHOWN", "CURRENT", r"MANIFEST-\d+", r"\d+\.sst", r"\d+\.log")
 
@@ -591,7 +589,7 @@ class DamageTest(JobTest):
                                         "restore the checkpoint")
                     # A start reads no block of counts, so a flip there is found when one is read.
                     if (name, harm) != (r"\d+\.sst", "flip"):
-                        self.fails(5, "restore the checkpoint")
+                        self.fails(5, "restore the checkpoint", "--no-fallback")
                     self.assertEqual(tree(self.checkpoint), before)
                 self.restore()
         self.assertEqual(export(self, self.checkpoint), self.counts)
@@ -635,9 +633,9 @@ class DamageTest(JobTest):
         self.fails(5, "job.json: missing from a checkpoint that has counted")
         self.restore()
         shutil.rmtree(self.checkpoint / "live")
-        self.fails(5, "restore the checkpoint")
+        self.fails(5, "restore the checkpoint", "--no-fallback")
         (self.checkpoint / "live").mkdir(mode=0o700)
-        self.fails(5, "restore the checkpoint")
+        self.fails(5, "restore the checkpoint", "--no-fallback")
 
     def test_an_older_state_than_the_one_shown_is_refused(self):
         self.make_checkpoint()
@@ -648,7 +646,7 @@ class DamageTest(JobTest):
         self.assertNotEqual(newer, shown)
         self.restore()
         (self.checkpoint / "SHOWN").write_bytes(newer)
-        self.fails(5, "already shown")
+        self.fails(5, "already shown", "--no-fallback")
 
     def test_a_missing_shown_is_warned_of_and_the_batch_shown_again(self):
         self.make_checkpoint()
