@@ -47,7 +47,7 @@
 namespace clicktally {
 
 struct CheckpointOptions {
-  bool must_exist = false;  // refuse to make a new one
+  bool must_exist = false;     // refuse to make a new one
   bool may_fall_back = false;  // the caller asks fallback() and decides
   std::int64_t most_dead_letter_bytes = 64 << 20;
   SnapshotOptions snapshots = {};

@@ -57,19 +57,13 @@ absl::Status copy_snapshot(Disk& disk, const std::string& from, const std::strin
 // The record of a snapshot that is whole: opened, added up, every table file read.
 absl::StatusOr<CommitRecord> read_whole(Disk& disk, const CheckpointLayout& layout, BatchId batch,
                                         const StoreOpener& open_state) {
-  auto store = open_state(disk, layout.snapshot(batch), OpenMode::kReadOnly);
-  if (!store.ok()) return store.status();
-  auto record = verify_record(**store);
-  if (!record.ok()) return record;
-  if (record->batch != batch) {
-    return absl::DataLossError(
-        fmt::format("{}: holds batch {}", layout.snapshot(batch), record->batch));
-  }
+  auto snapshot = open_snapshot(disk, layout, batch, open_state);
+  if (!snapshot.ok()) return snapshot.status();
   const absl::Status read = scan_files(
-      **store, [](std::uint64_t) { return true; }, [](const TableFile&) { return false; },
+      *snapshot->store, [](std::uint64_t) { return true; }, [](const TableFile&) { return false; },
       [](const TableFile&) {});
   if (!read.ok()) return read;
-  return record;
+  return std::move(snapshot->record);
 }
 
 absl::Status commit_under(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "checkpoint/verification.h"
 
 namespace clicktally {
 namespace {
@@ -57,6 +58,24 @@ absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layo
   auto snapshots = list_snapshots(disk, layout);
   if (!snapshots.ok()) return snapshots.status();
   return snapshots->empty() ? kNoBatch : snapshots->back().batch;
+}
+
+absl::StatusOr<SnapshotReader> open_snapshot(Disk& disk, const CheckpointLayout& layout,
+                                             BatchId batch, const StoreOpener& open_state) {
+  const std::string path = layout.snapshot(batch);
+  const absl::Status gone = absl::NotFoundError(path + ": there is no such snapshot any more");
+  auto lock = disk.lock_dir(path, Disk::LockMode::kShared, nullptr);
+  if (absl::IsAlreadyExists(lock.status())) return gone;  // about to be removed
+  if (!lock.ok()) return lock.status();
+  if (!exists(disk, path)) return gone;  // it was, between its opening and its locking
+  auto store = open_state(disk, path, OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  auto record = verify_record(**store);
+  if (!record.ok()) return record.status();
+  if (record->batch != batch) {
+    return absl::DataLossError(fmt::format("{}: holds batch {}", path, record->batch));
+  }
+  return SnapshotReader{*std::move(lock), *std::move(record), *std::move(store)};
 }
 
 absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,17 @@ absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
                                                          const CheckpointLayout& layout);
 // kNoBatch if there is none.
 absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layout);
+
+// A snapshot that somebody reads: while `lock` is held, it is not removed.
+struct SnapshotReader {
+  std::unique_ptr<DiskLock> lock;
+  CommitRecord record;
+  std::unique_ptr<CountStore> store;
+};
+// By anyone, also while a job runs. kNotFound if there is none of this batch (any more), kDataLoss
+// if it is damaged. Table files are not read.
+absl::StatusOr<SnapshotReader> open_snapshot(Disk& disk, const CheckpointLayout& layout,
+                                             BatchId batch, const StoreOpener& open_state);
 
 // Removes what a crash left of the making and the removing of snapshots, and of a fallback that
 // did not come to its end. Makes snapshots/ if it is not there.

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "checkpoint/checkpoint_reader.h"
+#include "checkpoint/snapshots.h"
 #include "tools/inspect/output.h"
 
 namespace clicktally {
@@ -19,26 +20,33 @@ namespace {
 
 using nlohmann::ordered_json;
 
+// What can be said of the snapshots without reading their rows.
+struct SnapshotSummary {
+  std::size_t count = 0;
+  BatchId newest = kNoBatch;
+  std::optional<std::int64_t> newest_ms;  // when it was committed; nothing if it cannot be read
+};
+
+absl::StatusOr<SnapshotSummary> summary_of_snapshots(Disk& disk, const CheckpointLayout& layout) {
+  auto names = list_snapshots(disk, layout);
+  if (!names.ok()) return names.status();
+  SnapshotSummary summary{.count = names->size(), .newest_ms = {}};
+  if (names->empty()) return summary;
+  summary.newest = names->back().batch;
+  auto newest = open_snapshot(disk, layout, summary.newest, open_any_state);
+  if (newest.ok()) summary.newest_ms = newest->record.time_ms;
+  return summary;
+}
+
+// A damaged state is not the end: what can take over is named.
 absl::StatusOr<CheckpointReader> open_reader(Disk& disk, const std::string& path) {
-  return open_checkpoint_reader(disk, path,
-                                [](Disk& seam, const std::string& state, OpenMode mode) {
-                                  return open_count_store(seam, state, mode, CountStoreOptions{});
-                                });
-}
-
-absl::Status refuse_format(const CommandLine& line, std::string_view takes) {
-  return absl::InvalidArgumentError(fmt::format(
-      "{}: --format takes {} here; see clicktally-inspect --help", line.command, takes));
-}
-
-absl::Status refuse_arguments(const CommandLine& line, std::string_view takes) {
-  return absl::InvalidArgumentError(
-      fmt::format("{} takes {}; see clicktally-inspect --help", line.command, takes));
-}
-
-std::string local_time(std::int64_t time_ms) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%E3S", absl::FromUnixMillis(time_ms),
-                          absl::LocalTimeZone());
+  auto reader = open_checkpoint_reader(disk, path, open_any_state);
+  if (!absl::IsDataLoss(reader.status())) return reader;
+  auto newest = newest_snapshot(disk, CheckpointLayout(path));
+  if (!newest.ok() || *newest == kNoBatch) return reader;
+  return absl::DataLossError(
+      fmt::format("{}; or let its newest snapshot, of batch {}, take over: start the job",
+                  message_of(reader.status()), *newest));
 }
 
 // What a scan of every row finds. It proves the digest, and it is the only way to know how many
@@ -100,7 +108,14 @@ DeadLetterCounters dead_letter_totals(const CommitRecord& record) {
   return sum;
 }
 
-std::string show_as_text(const CheckpointReader& reader, const ScanResult& found) {
+std::string snapshots_text(const SnapshotSummary& snapshots) {
+  if (snapshots.count == 0) return "none";
+  return fmt::format("{}, the newest of batch {}, {}", snapshots.count, snapshots.newest,
+                     snapshots.newest_ms ? local_time(*snapshots.newest_ms) : "which is damaged");
+}
+
+std::string show_as_text(const CheckpointReader& reader, const ScanResult& found,
+                         const SnapshotSummary& snapshots) {
   const CommitRecord& record = reader.state.record;
   const PartitionCounters totals = record.totals();
   std::string text;
@@ -116,6 +131,7 @@ std::string show_as_text(const CheckpointReader& reader, const ScanResult& found
   line("committed", local_time(record.time_ms));
   line("shown", reader.state.was_shown ? "yes" : "not known; the job will show the batch again");
   line("job", reader.job_is_running ? "running" : "stopped");
+  line("snapshots", snapshots_text(snapshots));
   line("users", group_thousands(found.users));
   line("clicks", group_thousands(totals.clicks));
   line("  of NULL", causes_text(totals.null_users, kNullUserCauseNames));
@@ -160,7 +176,8 @@ ordered_json dead_letters_json(const DeadLetterCounters& counters) {
   return {{"kept", counters.kept}, {"bytes", counters.bytes}, {"dropped", counters.dropped}};
 }
 
-std::string show_as_json(const CheckpointReader& reader, const ScanResult& found) {
+std::string show_as_json(const CheckpointReader& reader, const ScanResult& found,
+                         const SnapshotSummary& snapshots) {
   const CommitRecord& record = reader.state.record;
   ordered_json offsets = ordered_json::object();
   ordered_json partitions = ordered_json::object();
@@ -185,6 +202,9 @@ std::string show_as_json(const CheckpointReader& reader, const ScanResult& found
                    {"deadLetters", dead_letters_json(dead_letter_totals(record))},
                    {"partitions", std::move(partitions)},
                    {"digest", to_hex(record.digest)}};
+  out["snapshots"] = {{"count", snapshots.count}};
+  if (snapshots.count > 0) out["snapshots"]["newestBatchId"] = snapshots.newest;
+  if (snapshots.newest_ms) out["snapshots"]["newestTimeMs"] = *snapshots.newest_ms;
   // ensure_ascii: whatever a name holds, nothing but printable ASCII reaches the terminal.
   return out.dump(2, ' ', true, ordered_json::error_handler_t::replace) + "\n";
 }
@@ -204,6 +224,26 @@ std::string user_text(UserKey user, std::string_view null_word) {
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<CountStore>> open_any_state(Disk& disk, const std::string& path,
+                                                           OpenMode mode) {
+  return open_count_store(disk, path, mode, CountStoreOptions{});
+}
+
+absl::Status refuse_format(const CommandLine& line, std::string_view takes) {
+  return absl::InvalidArgumentError(fmt::format(
+      "{}: --format takes {} here; see clicktally-inspect --help", line.command, takes));
+}
+
+absl::Status refuse_arguments(const CommandLine& line, std::string_view takes) {
+  return absl::InvalidArgumentError(
+      fmt::format("{} takes {}; see clicktally-inspect --help", line.command, takes));
+}
+
+std::string local_time(std::int64_t time_ms) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%E3S", absl::FromUnixMillis(time_ms),
+                          absl::LocalTimeZone());
+}
+
 absl::Status show_command(Disk& disk, const CommandLine& line) {
   const Format format = line.format.value_or(Format::kText);
   if (format == Format::kCsv) return refuse_format(line, "text or json");
@@ -212,9 +252,11 @@ absl::Status show_command(Disk& disk, const CommandLine& line) {
   if (!reader.ok()) return reader.status();
   auto found = scan_and_check(*reader);
   if (!found.ok()) return found.status();
+  auto snapshots = summary_of_snapshots(disk, CheckpointLayout(line.checkpoint));
+  if (!snapshots.ok()) return snapshots.status();
   Output output;
-  output.write(format == Format::kJson ? show_as_json(*reader, *found)
-                                       : show_as_text(*reader, *found));
+  output.write(format == Format::kJson ? show_as_json(*reader, *found, *snapshots)
+                                       : show_as_text(*reader, *found, *snapshots));
   return output.finish();
 }
 

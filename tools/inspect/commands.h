@@ -2,13 +2,17 @@
 // it never writes and never shows a torn state, and prints to standard output.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "base/disk.h"
 #include "model/decoded.h"
+#include "state/count_store.h"
 
 namespace clicktally {
 
@@ -27,5 +31,14 @@ absl::Status show_command(Disk& disk, const CommandLine& line);
 absl::Status get_command(Disk& disk, const CommandLine& line);
 absl::Status export_command(Disk& disk, const CommandLine& line);
 absl::Status dead_letters_command(Disk& disk, const CommandLine& line);
+absl::Status snapshots_command(Disk& disk, const CommandLine& line);
+
+// --- Shared by them ------------------------------------------------------------------------------
+
+absl::StatusOr<std::unique_ptr<CountStore>> open_any_state(Disk& disk, const std::string& path,
+                                                           OpenMode mode);
+absl::Status refuse_format(const CommandLine& line, std::string_view takes);
+absl::Status refuse_arguments(const CommandLine& line, std::string_view takes);
+std::string local_time(std::int64_t time_ms);
 
 }  // namespace clicktally

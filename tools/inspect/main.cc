@@ -25,6 +25,7 @@ constexpr std::string_view kHelp =
   clicktally-inspect show CHECKPOINT [--format text|json]     batch, totals, users, offsets, when
   clicktally-inspect get CHECKPOINT USER... [--format text|json]      clicks of users; NULL is one
   clicktally-inspect export CHECKPOINT [--format csv]         user_id,total_clicks of all, sorted
+  clicktally-inspect snapshots CHECKPOINT [--format text|json]      each: batch, when, bytes
   clicktally-inspect dead-letters CHECKPOINT [--cause C] [--raw]      rejected records kept: JSON
                               lines with the value in base64, or raw values, a line each
 
@@ -114,6 +115,7 @@ absl::Status run(int argc, char** argv) {
   if (line->command == "show") return show_command(*disk, *line);
   if (line->command == "get") return get_command(*disk, *line);
   if (line->command == "export") return export_command(*disk, *line);
+  if (line->command == "snapshots") return snapshots_command(*disk, *line);
   if (line->command == "dead-letters") return dead_letters_command(*disk, *line);
   return usage(fmt::format("'{}' is not a command", escape_controls(line->command)));
 }
