@@ -15,25 +15,6 @@
 namespace clicktally {
 namespace {
 
-constexpr std::size_t kCopyAtOnce = 1 << 20;
-
-absl::Status copy_file(Disk& disk, const std::string& from, const std::string& to) {
-  auto in = disk.open_random(from);
-  if (!in.ok()) return in.status();
-  auto out = disk.open_append(to, Disk::Create::kTruncate);
-  if (!out.ok()) return out.status();
-  std::string bytes(kCopyAtOnce, '\0');
-  for (std::uint64_t at = 0;;) {
-    auto got = (*in)->read_at(at, bytes.size(), bytes.data());
-    if (!got.ok()) return got.status();
-    if (*got == 0) break;
-    if (absl::Status s = (*out)->append({bytes.data(), *got}); !s.ok()) return s;
-    at += *got;
-  }
-  if (absl::Status s = (*out)->sync(); !s.ok()) return s;
-  return (*out)->close();
-}
-
 bool is_mark(const std::string& name) {
   return name == CheckpointLayout::kScannedName || name == CheckpointLayout::kPinnedName;
 }

@@ -123,6 +123,7 @@ absl::Status scan_files(const CountStore& store, const ScanPace& pace,
                         const std::function<void(const TableFile&)>& found_whole) {
   for (const TableFile& file : store.table_files()) {
     if (is_known(file)) continue;
+    if (!pace(0)) return absl::CancelledError(file.name + ": not read");
     if (absl::Status s = store.scan_table_file(file.name, pace); !s.ok()) return s;
     found_whole(file);
   }

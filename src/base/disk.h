@@ -101,6 +101,8 @@ absl::StatusOr<std::string> read_file(Disk& disk, const std::string& path,
                                       std::size_t longest = 16 << 20);
 absl::Status publish_file(Disk& disk, const std::string& directory, const std::string& name,
                           std::string_view bytes);
+// Makes `to`, with blocks of its own; its bytes are synced, its name is not.
+absl::Status copy_file(Disk& disk, const std::string& from, const std::string& to);
 bool exists(Disk& disk, const std::string& path);
 
 // Removes a directory and all in it, never following a link out of it; a missing one is OK.

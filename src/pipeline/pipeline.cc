@@ -1,5 +1,7 @@
 #include "pipeline/pipeline.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -171,7 +173,9 @@ absl::Status Pipeline::keep_snapshots() {
   snapshot_ms_ = now_ms;
   if (asked) {
     *options_.snapshot_wanted = false;
-    log_info("a snapshot of batch {} was asked for and taken", checkpoint_.last().batch);
+    const BatchId batch = checkpoint_.last().batch;
+    log_info("a snapshot was asked for: {}",
+             batch == kNoBatch ? "there is no batch yet" : fmt::format("taken of batch {}", batch));
   }
   return absl::OkStatus();
 }

@@ -179,6 +179,18 @@ TEST_F(FallbackTest, ASecondDamageNeedsTheOperator) {
   EXPECT_EQ((*opened)->fallback()->next_epoch, 2) << "epoch 1 was shown";
 }
 
+TEST_F(FallbackTest, AnEpochThatNeverShowedABatchIsNotUsedAgain) {
+  for (std::int64_t epoch = 1; epoch <= 3; ++epoch) {
+    flip(manifest_of(layout_.live()), 30);
+    auto opened = open(*disk_);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_TRUE((*opened)->fallback());
+    EXPECT_EQ((*opened)->fallback()->next_epoch, epoch);
+    ASSERT_TRUE((*opened)->fall_back(5000).ok());
+    fs::remove_all(layout_.live_damaged());
+  }
+}
+
 TEST_F(FallbackTest, ASnapshotThatIsDamagedTooIsPassedOverAndMovedAside) {
   flip(manifest_of(layout_.live()), 30);
   fs::remove(layout_.snapshot(4) + "/CURRENT");

@@ -169,17 +169,22 @@ TEST_F(SnapshotTest, NothingIsPrunedWhileTheNewestWasNotReadBack) {
 }
 
 TEST_F(SnapshotTest, ADamagedNewFileStopsTheProcessAndTheNextStartKnows) {
+  retain_ = 1;
+  batches_ = Batches(6000);  // several blocks: a start reads the first
   auto checkpoint = open();
-  for (int i = 0; i < 2; ++i) ASSERT_TRUE(batches_.commit(*checkpoint).ok());
-  std::string table;
+  ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+  ASSERT_TRUE(checkpoint->final_snapshot(kForEver).ok());
+  ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+  std::string table;  // the newest
   for (const auto& entry : fs::directory_iterator(layout_.live())) {
-    if (entry.path().extension() == ".sst") table = entry.path();
+    if (entry.path().extension() == ".sst") table = std::max(table, entry.path().string());
   }
   std::string bytes = *read_file(*disk_, table);
-  bytes[60] = static_cast<char>(bytes[60] ^ 4);  // of a row, early in the first block
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);  // a row
   std::ofstream(table, std::ios::binary) << bytes;
   const absl::Status found = checkpoint->final_snapshot(kForEver);
   EXPECT_TRUE(absl::IsDataLoss(found)) << found;
+  EXPECT_EQ(names(), (std::vector<BatchId>{0, 1})) << "the last good one was removed";
   EXPECT_TRUE(absl::IsDataLoss(checkpoint->failure()));
   EXPECT_TRUE(absl::IsDataLoss(checkpoint->snapshot().status()));
   checkpoint.reset();

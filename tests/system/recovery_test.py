@@ -89,7 +89,7 @@ class SnapshotTest(RecoveryTest):
         job = self.job("--trigger", "50 ms")
         job.wait_for_log(rb"RESUMED")
         job.process.send_signal(signal.SIGUSR1)
-        job.wait_for_log(rb"asked for and taken")
+        job.wait_for_log(rb"asked for: taken of batch")
         self.send(77)
         job.wait_for_batch(last + 1)
         self.assertEqual(self.snapshots()[-1], last)
