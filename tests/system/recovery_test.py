@@ -230,5 +230,28 @@ class FallbackTest(RecoveryTest):
         self.fails(5, rf"{table.name}.*no snapshot can take over, 0 are damaged too")
 
 
+class BackupTest(RecoveryTest):
+    def test_a_lost_machine_is_restored_elsewhere_from_a_backup_made_beside_the_job(self):
+        backup, job = self.folder / "backup", self.job("--trigger", "50 ms")
+        self.send(*range(100))
+        eventually(lambda: job.batches() and sum(n for _, n in job.batches()[-1].rows) >= 20, "clicks")
+        for _ in range(2):
+            job.process.send_signal(signal.SIGUSR1)
+            self.send(*range(50, 150))
+            done = eventually(lambda: (d := inspect("backup", self.checkpoint, backup)).code == 0 and d,
+                              "a snapshot to copy")
+            self.assertRegex(done.out.decode(), r"\Abatch \d+ of [^\n]+ bytes copied, [^\n]+\n\Z")
+        job.kill()
+        shutil.rmtree(self.checkpoint)
+        elsewhere = self.folder / "elsewhere"
+        done = inspect("restore", backup, elsewhere)
+        self.assertEqual(done.code, 0, f"{done}")
+        self.assertEqual(inspect("restore", backup, elsewhere).code, 3, "it is not empty any more")
+        self.checkpoint = elsewhere
+        self.drain("--existing")
+        assert_counts(self, export(self, elsewhere), self.sent)
+        self.assertEqual(show(self, elsewhere)["epoch"], 1)
+
+
 if __name__ == "__main__":
     unittest.main()

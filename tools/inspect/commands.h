@@ -1,5 +1,6 @@
-// The subcommands of clicktally-inspect. Each reads the checkpoint through checkpoint_reader.h, so
-// it never writes and never shows a torn state, and prints to standard output.
+// The subcommands of clicktally-inspect. Each reads the checkpoint through checkpoint_reader.h or a
+// locked snapshot, so it never writes and never shows a torn state, and prints to standard output.
+// `restore` alone makes a checkpoint, a new one.
 #pragma once
 
 #include <memory>
@@ -32,6 +33,9 @@ absl::Status get_command(Disk& disk, const CommandLine& line);
 absl::Status export_command(Disk& disk, const CommandLine& line);
 absl::Status dead_letters_command(Disk& disk, const CommandLine& line);
 absl::Status snapshots_command(Disk& disk, const CommandLine& line);
+// `backup CHECKPOINT DEST` and `restore DEST CHECKPOINT`.
+absl::Status backup_command(Disk& disk, const CommandLine& line);
+absl::Status restore_command(Disk& disk, const CommandLine& line);
 
 // --- Shared by them ------------------------------------------------------------------------------
 

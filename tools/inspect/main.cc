@@ -1,6 +1,7 @@
 // clicktally-inspect: reads a checkpoint offline. A thin main: the command line, and which command.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/program_options.hpp>
@@ -26,10 +27,12 @@ constexpr std::string_view kHelp =
   clicktally-inspect get CHECKPOINT USER... [--format text|json]      clicks of users; NULL is one
   clicktally-inspect export CHECKPOINT [--format csv]         user_id,total_clicks of all, sorted
   clicktally-inspect snapshots CHECKPOINT [--format text|json]      each: batch, when, bytes
+  clicktally-inspect backup CHECKPOINT DEST          copies the newest snapshot, while a job runs too
+  clicktally-inspect restore DEST CHECKPOINT         makes a new checkpoint of a backup
   clicktally-inspect dead-letters CHECKPOINT [--cause C] [--raw]      rejected records kept: JSON
                               lines with the value in base64, or raw values, a line each
 
-It never writes to a checkpoint.
+It never writes to a checkpoint; restore makes a new one.
 
   --help, --version
 
@@ -116,6 +119,8 @@ absl::Status run(int argc, char** argv) {
   if (line->command == "get") return get_command(*disk, *line);
   if (line->command == "export") return export_command(*disk, *line);
   if (line->command == "snapshots") return snapshots_command(*disk, *line);
+  if (line->command == "backup") return backup_command(*disk, *line);
+  if (line->command == "restore") return restore_command(*disk, *line);
   if (line->command == "dead-letters") return dead_letters_command(*disk, *line);
   return usage(fmt::format("'{}' is not a command", escape_controls(line->command)));
 }
@@ -126,6 +131,7 @@ absl::Status run(int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace clicktally;
   occupy_standard_streams();
+  ::umask(077);
   ignore_signals_of_writes();
   install_last_resort("clicktally-inspect");
   absl::Status status;

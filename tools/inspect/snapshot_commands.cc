@@ -2,7 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "base/text.h"
+#include "checkpoint/backup.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/snapshots.h"
 #include "tools/inspect/commands.h"
@@ -95,6 +98,31 @@ absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
     }
   }
   if (format == Format::kJson) output.write(all.dump(2) + "\n");
+  return output.finish();
+}
+
+absl::Status backup_command(Disk& disk, const CommandLine& line) {
+  if (line.format) return refuse_format(line, "nothing");
+  if (line.arguments.size() != 1) return refuse_arguments(line, "a checkpoint and a directory");
+  auto made = back_up(disk, line.checkpoint, line.arguments[0], open_any_state);
+  if (!made.ok()) return made.status();
+  Output output;
+  output.write(fmt::format("batch {} of {}: {} bytes copied, {} were there already\n",
+                           made->record.batch, local_time(made->record.time_ms),
+                           group_thousands(static_cast<std::int64_t>(made->copied_bytes)),
+                           group_thousands(static_cast<std::int64_t>(made->reused_bytes))));
+  return output.finish();
+}
+
+absl::Status restore_command(Disk& disk, const CommandLine& line) {
+  if (line.format) return refuse_format(line, "nothing");
+  if (line.arguments.size() != 1) return refuse_arguments(line, "a backup and a checkpoint");
+  auto made = restore_backup(disk, line.checkpoint, line.arguments[0], open_any_state,
+                             absl::ToUnixMillis(absl::Now()));
+  if (!made.ok()) return made.status();
+  Output output;
+  output.write(fmt::format("batch {} of {}, offsets {}: restored under epoch {}\n", made->batch,
+                           local_time(made->time_ms), offsets_json(*made), made->epoch));
   return output.finish();
 }
 

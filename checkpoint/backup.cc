@@ -1,0 +1,202 @@
+#include "checkpoint/backup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "base/text.h"
+#include "checkpoint/commit_record_codec.h"
+#include "checkpoint/layout.h"
+#include "checkpoint/shown_witness.h"
+#include "checkpoint/snapshots.h"
+#include "checkpoint/verification.h"
+
+namespace clicktally {
+namespace {
+
+constexpr std::size_t kCompareAtOnce = 1 << 20;
+
+struct BackupName {
+  std::int64_t epoch = 0;
+  BatchId batch = kNoBatch;
+  std::string text() const { return fmt::format("{}-{}", epoch, batch); }
+  friend auto operator<=>(const BackupName&, const BackupName&) = default;
+};
+
+// Oldest first. kFailedPrecondition if anything but backups is there.
+absl::StatusOr<std::vector<BackupName>> list_backups(Disk& disk, const std::string& dest) {
+  auto names = disk.list(dest);
+  if (!names.ok()) return names.status();
+  std::vector<BackupName> found;
+  for (const std::string& name : *names) {
+    if (name == "new" || name == "lost+found") continue;
+    BackupName backup;
+    const int fields = std::sscanf(name.c_str(), "%ld-%ld", &backup.epoch, &backup.batch);
+    if (fields != 2 || backup.text() != name) {
+      return absl::FailedPreconditionError(
+          fmt::format("{}: holds {}, which is no backup; name an empty or a new directory", dest,
+                      escape_controls(name)));
+    }
+    found.push_back(backup);
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
+absl::StatusOr<bool> same_bytes(Disk& disk, const std::string& left, const std::string& right) {
+  auto left_info = disk.stat(left);
+  auto right_info = disk.stat(right);
+  if (!left_info.ok() || !right_info.ok()) return false;
+  if (left_info->size_bytes != right_info->size_bytes) return false;
+  auto left_file = disk.open_random(left);
+  auto right_file = disk.open_random(right);
+  if (!left_file.ok()) return left_file.status();
+  if (!right_file.ok()) return right_file.status();
+  std::string one(kCompareAtOnce, '\0');
+  std::string other(kCompareAtOnce, '\0');
+  for (std::uint64_t at = 0; at < left_info->size_bytes; at += kCompareAtOnce) {
+    auto got = (*left_file)->read_at(at, one.size(), one.data());
+    auto also = (*right_file)->read_at(at, other.size(), other.data());
+    if (!got.ok()) return got.status();
+    if (!also.ok()) return also.status();
+    if (std::string_view(one.data(), *got) != std::string_view(other.data(), *also)) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<CommitRecord> read_whole(Disk& disk, const std::string& path,
+                                        const StoreOpener& open_state) {
+  auto store = open_state(disk, path, OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  auto record = verify_record(**store);
+  if (!record.ok()) return record;
+  const absl::Status read = scan_files(
+      **store, [](std::uint64_t) { return true; }, [](const TableFile&) { return false; },
+      [](const TableFile&) {});
+  if (!read.ok()) return read;
+  return record;
+}
+
+absl::StatusOr<SnapshotReader> open_newest(Disk& disk, const CheckpointLayout& layout,
+                                           const StoreOpener& open_state) {
+  for (int attempt = 0; attempt < 10; ++attempt) {  // it may be removed just now, for a newer one
+    auto newest = newest_snapshot(disk, layout);
+    if (!newest.ok()) return newest.status();
+    if (*newest == kNoBatch) break;
+    auto snapshot = open_snapshot(disk, layout, *newest, open_state);
+    if (!absl::IsNotFound(snapshot.status())) return snapshot;
+  }
+  return absl::FailedPreconditionError(
+      layout.root() + ": there is no snapshot; let the job make one: kill -USR1 PID");
+}
+
+absl::Status copy_or_reuse(Disk& disk, const std::string& from, const std::string& to,
+                           const std::string& before, BackupResult* result) {
+  auto names = disk.list(from);
+  if (!names.ok()) return names.status();
+  if (absl::Status s = disk.create_dir(to); !s.ok()) return s;
+  for (const std::string& name : *names) {
+    if (name == CheckpointLayout::kScannedName || name == CheckpointLayout::kPinnedName) continue;
+    const std::string source = from + "/" + name;
+    bool had = false;
+    if (!before.empty() && name.ends_with(".sst")) {
+      auto same = same_bytes(disk, source, before + "/" + name);
+      if (!same.ok()) return same.status();
+      had = *same;
+    }
+    const absl::Status done = had ? disk.link(before + "/" + name, to + "/" + name)
+                                  : copy_file(disk, source, to + "/" + name);
+    if (!done.ok()) return done;
+    auto info = disk.stat(source);
+    if (info.ok()) (had ? result->reused_bytes : result->copied_bytes) += info->size_bytes;
+  }
+  return disk.sync_dir(to);
+}
+
+absl::Status make_directory(Disk& disk, const std::string& path) {
+  if (disk.stat(path + "/.").ok()) return absl::OkStatus();
+  if (absl::Status s = disk.create_dir(path); !s.ok()) return s;
+  return disk.sync_dir(path + "/..");
+}
+
+}  // namespace
+
+absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
+                                     const std::string& dest, const StoreOpener& open_state) {
+  auto snapshot = open_newest(disk, CheckpointLayout(checkpoint), open_state);
+  if (!snapshot.ok()) return snapshot.status();
+  if (absl::Status s = make_directory(disk, dest); !s.ok()) return s;
+  auto lock = disk.lock_dir(dest, Disk::LockMode::kExclusive, nullptr);
+  if (!lock.ok()) return lock.status();
+  auto before = list_backups(disk, dest);
+  if (!before.ok()) return before.status();
+
+  BackupResult result{.record = snapshot->record};
+  const BackupName name{snapshot->record.epoch, snapshot->record.batch};
+  if (!before->empty() && before->back() == name) return result;  // it is there already
+  const std::string staged = dest + "/new";
+  if (absl::Status s = remove_tree(disk, staged); !s.ok()) return s;
+  const std::string reuse = before->empty() ? "" : dest + "/" + before->back().text();
+  const std::string from = CheckpointLayout(checkpoint).snapshot(name.batch);
+  if (absl::Status s = copy_or_reuse(disk, from, staged, reuse, &result); !s.ok()) return s;
+  auto read = read_whole(disk, staged, open_state);
+  if (!read.ok()) return read.status();
+  if (*read != snapshot->record) {
+    return absl::DataLossError(staged + ": does not hold what was copied; mend that disk");
+  }
+  if (absl::Status s = disk.rename(staged, dest + "/" + name.text()); !s.ok()) return s;
+  if (absl::Status s = disk.sync_dir(dest); !s.ok()) return s;
+  for (const BackupName& older : *before) {
+    if (absl::Status s = remove_tree(disk, dest + "/" + older.text()); !s.ok()) return s;
+  }
+  return result;
+}
+
+// The order keeps it from ever being taken for a checkpoint half-way: without job.json a directory
+// with "restoring" in it is a stranger's, and one whose state has batches is damaged.
+absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
+                                            const std::string& checkpoint,
+                                            const StoreOpener& open_state, std::int64_t time_ms) {
+  auto backups = list_backups(disk, dest);
+  if (!backups.ok()) return backups.status();
+  if (backups->empty()) return absl::FailedPreconditionError(dest + ": there is no backup");
+  const std::string backup = dest + "/" + backups->back().text();
+  auto record = read_whole(disk, backup, open_state);
+  if (!record.ok()) return record;
+
+  const CheckpointLayout layout(checkpoint);
+  auto kind = checkpoint_kind(disk, layout);
+  if (!kind.ok()) return kind.status();
+  if (*kind != CheckpointKind::kAbsent) {
+    return absl::FailedPreconditionError(checkpoint + ": not empty; name an empty or a new one");
+  }
+  if (absl::Status s = make_directory(disk, layout.root()); !s.ok()) return s;
+  auto lock = disk.lock_dir(layout.root(), Disk::LockMode::kExclusive, nullptr);
+  if (!lock.ok()) return lock.status();
+  const std::string staged = layout.root() + "/restoring";
+  BackupResult copied;
+  if (absl::Status s = copy_or_reuse(disk, backup, staged, "", &copied); !s.ok()) return s;
+  ++record->epoch;
+  record->adjustments.push_back(
+      {.time_ms = time_ms,
+       .command = fmt::format("restored from the backup of batch {}", record->batch)});
+  {
+    auto store = open_state(disk, staged, OpenMode::kReadWrite);
+    if (!store.ok()) return store.status();
+    const std::string bytes = encode_commit_record(*record);
+    const absl::Status done = (*store)->commit({.batch = record->batch, .record = bytes});
+    if (!done.ok()) return done;
+  }
+  const ShownWitness nothing{.epoch = record->epoch, .batch = kNoBatch, .digest = 0};
+  if (absl::Status s = disk.rename(staged, layout.live()); !s.ok()) return s;
+  if (absl::Status s = create_shown(disk, layout, nothing); !s.ok()) return s;
+  const absl::Status published =
+      publish_file(disk, layout.root(), CheckpointLayout::kJobName, job_file_text());
+  if (!published.ok()) return published;
+  return record;
+}
+
+}  // namespace clicktally
