@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/last_resort.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "checkpoint/verification.h"
@@ -114,19 +115,22 @@ void SnapshotKeeper::work() {
       taken = std::exchange(taken_, std::nullopt);
     }
     absl::Status done;
-    if (taken) {
-      if (!std::exchange(loaded, true)) load_scanned();
-      done = verify_and_publish(*taken);
-      if (done.ok()) done = read_back(taken->batch);
-    } else {
-      done = scrub();
-    }
+    const absl::Status not_thrown = status_of_body([&] {
+      if (taken && !std::exchange(loaded, true)) load_scanned();
+      done = taken ? keep(*taken) : scrub();
+    });
+    if (!not_thrown.ok()) done = not_thrown;
     scrubbed = !taken;
     const std::lock_guard lock(mutex_);
     if (!done.ok()) failure_ = done;
     if (taken) busy_ = hurry_ = false;
     changed_.notify_all();
   }
+}
+
+absl::Status SnapshotKeeper::keep(const CommitRecord& taken) {
+  if (absl::Status s = verify_and_publish(taken); !s.ok()) return s;
+  return read_back(taken.batch);
 }
 
 absl::Status SnapshotKeeper::verify_and_publish(const CommitRecord& expected) {

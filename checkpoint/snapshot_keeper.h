@@ -68,6 +68,7 @@ class SnapshotKeeper {
 
  private:
   void work();
+  absl::Status keep(const CommitRecord& taken);
   absl::Status verify_and_publish(const CommitRecord& expected);
   absl::Status read_back(BatchId batch);
   absl::Status scrub();

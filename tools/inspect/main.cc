@@ -27,8 +27,8 @@ constexpr std::string_view kHelp =
   clicktally-inspect get CHECKPOINT USER... [--format text|json]      clicks of users; NULL is one
   clicktally-inspect export CHECKPOINT [--format csv]         user_id,total_clicks of all, sorted
   clicktally-inspect snapshots CHECKPOINT [--format text|json]      each: batch, when, bytes
-  clicktally-inspect backup CHECKPOINT DEST          copies the newest snapshot, while a job runs too
-  clicktally-inspect restore DEST CHECKPOINT         makes a new checkpoint of a backup
+  clicktally-inspect backup CHECKPOINT DEST       copies the newest snapshot, also while a job runs
+  clicktally-inspect restore DEST CHECKPOINT      makes a new checkpoint of a backup
   clicktally-inspect dead-letters CHECKPOINT [--cause C] [--raw]      rejected records kept: JSON
                               lines with the value in base64, or raw values, a line each
 
