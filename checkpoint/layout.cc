@@ -46,6 +46,9 @@ absl::Status check_no_links(Disk& disk, const CheckpointLayout& layout) {
     if (absl::IsNotFound(info.status())) continue;
     if (!info.ok()) return info.status();
     if (info->is_directory) continue;
+    if (path == layout.live()) {
+      return absl::DataLossError(path + ": Not a directory; restore the checkpoint from a backup");
+    }
     return absl::FailedPreconditionError(
         path + ": a link or a file, where only a directory can be; move the directory itself here");
   }

@@ -63,7 +63,7 @@ class HardshipTest(unittest.TestCase):
     def both_refuse(self, code, pattern):
         """Both programs, and nobody hangs."""
         self.assert_line(inspect("show", self.checkpoint), code, pattern)
-        self.assert_line(self.end(self.command("--available-now", "--log-level", "error",
+        self.assert_line(self.end(self.command("--available-now", "--no-fallback", "--log-level", "error",
                                                bootstrap=NOWHERE)), code, pattern)
 
 
