@@ -16,17 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-absl::StatusOr<std::unique_ptr<CountStore>> open_state(Disk& disk, const std::string& path,
-                                                       OpenMode mode) {
-  CountStoreOptions options;
-  options.ingest_above_users = 40;
-  return open_count_store(disk, path, mode, options);
-}
-
 class BackupTest : public ::testing::Test {
  protected:
   BackupTest() {
-    auto made = Checkpoint::open(*disk_, path_, {.open_state = open_state});
+    auto made = Checkpoint::open(*disk_, path_, {.open_state = open_small_state});
     checkpoint_ = *std::move(made);
     EXPECT_TRUE(checkpoint_->create(Batches::start()).ok());
   }
@@ -35,17 +28,18 @@ class BackupTest : public ::testing::Test {
     ASSERT_TRUE(checkpoint_->final_snapshot([] { return true; }).ok());
   }
   absl::StatusOr<BackupResult> back_up(Disk& disk) {
-    return clicktally::back_up(disk, path_, dest_, open_state);
+    return clicktally::back_up(disk, path_, dest_, open_small_state);
   }
   absl::StatusOr<CommitRecord> restore(Disk& disk, const std::string& target) {
-    return restore_backup(disk, dest_, target, open_state, 5000);
+    return restore_backup(disk, dest_, target, open_small_state, 5000);
   }
   void expect_restored(BatchId batch) {
     const std::string target = dir_.file("restored");
     fs::remove_all(target);
     auto restored = restore(*disk_, target);
     ASSERT_TRUE(restored.ok()) << restored.status();
-    auto opened = Checkpoint::open(*disk_, target, {.must_exist = true, .open_state = open_state});
+    auto opened =
+        Checkpoint::open(*disk_, target, {.must_exist = true, .open_state = open_small_state});
     ASSERT_TRUE(opened.ok()) << opened.status();
     EXPECT_EQ((*opened)->last().batch, batch);
     EXPECT_EQ((*opened)->last().epoch, 1);
@@ -130,7 +124,7 @@ TEST_F(BackupTest, CutAtAnyOperationThereIsAlwaysAWholeOneAndNeverAHalfRestoredC
     StoppingDisk cut(*disk_, stop_at);
     const bool made = restore(cut, target).ok();
     done = !cut.stopped();
-    auto opened = Checkpoint::open(*disk_, target, {.open_state = open_state});
+    auto opened = Checkpoint::open(*disk_, target, {.open_state = open_small_state});
     if (opened.ok() && !(*opened)->is_new()) {
       EXPECT_EQ(Batches::counts_of(**(*opened)->view()), batches_.counts_at(1));
     } else {

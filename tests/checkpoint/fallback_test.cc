@@ -20,13 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-absl::StatusOr<std::unique_ptr<CountStore>> open_state(Disk& disk, const std::string& path,
-                                                       OpenMode mode) {
-  CountStoreOptions options;
-  options.ingest_above_users = 40;
-  return open_count_store(disk, path, mode, options);
-}
-
 class FallbackTest : public ::testing::Test {
  protected:
   FallbackTest() {
@@ -48,7 +41,7 @@ class FallbackTest : public ::testing::Test {
     fs::permissions(path_, fs::perms::owner_all);
   }
   absl::StatusOr<std::unique_ptr<Checkpoint>> open(Disk& disk, bool may_fall_back = true) {
-    CheckpointOptions options{.open_state = open_state};
+    CheckpointOptions options{.open_state = open_small_state};
     options.may_fall_back = may_fall_back;
     options.snapshots.scrub_bytes_per_s = std::uint64_t{1} << 40;
     return Checkpoint::open(disk, path_, options);

@@ -5,11 +5,23 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "state/count_store.h"
 
 namespace clicktally {
+
+// A state in which batches of forty users take one commit path, and larger ones the other.
+inline absl::StatusOr<std::unique_ptr<CountStore>> open_small_state(Disk& disk,
+                                                                    const std::string& path,
+                                                                    OpenMode mode) {
+  CountStoreOptions options;
+  options.ingest_above_users = 40;
+  return open_count_store(disk, path, mode, options);
+}
 
 // Batch b gives each user u in [-users/2, users/2) and the NULL group 1 + (b + u) mod 3 clicks, all
 // read from partition 0.

@@ -425,6 +425,20 @@ class MockKafka:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.bootstrap = self.process.stdout.readline().strip()
         assert self.bootstrap, "the mock cluster did not start"
+        self._topics = 0
+
+    @classmethod
+    def for_module(cls, *arguments):
+        """To be called in setUpModule(): ends with the module."""
+        cluster = cls(*arguments)
+        unittest.addModuleCleanup(cluster.close)
+        return cluster
+
+    def new_topic(self, partitions=3):
+        """The name of a topic that nobody has used."""
+        self._topics += 1
+        self.say(f"topic t{self._topics} {partitions} 3")
+        return f"t{self._topics}"
 
     def say(self, command):
         self.process.stdin.write(command + "\n")

@@ -17,7 +17,6 @@ from clicktally import BIN, Job, click, drain, inspect, show
 from raw_producer import send
 
 mock = None
-topics_made = 0
 
 # Control sequences of terminals: clear the screen, set the title, C1 controls, a bell.
 EVIL = b"\x1b[2J\x1b]0;owned\x07\xc2\x9b31m\x9b31m\r\n\x00"
@@ -29,16 +28,12 @@ REJECTED = [
 
 def setUpModule():
     global mock
-    mock = clicktally.MockKafka()
-    unittest.addModuleCleanup(mock.close)
+    mock = clicktally.MockKafka.for_module()
 
 
 class DeadLetterTest(unittest.TestCase):
     def setUp(self):
-        global topics_made
-        topics_made += 1
-        self.topic = f"d{topics_made}"
-        mock.say(f"topic {self.topic} 3 3")
+        self.topic = mock.new_topic()
         self.folder = clicktally.temporary_folder(self)
         self.checkpoint = self.folder / "checkpoint"
 

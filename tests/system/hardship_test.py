@@ -16,13 +16,11 @@ from raw_producer import send
 NOWHERE = "127.0.0.1:1"  # nobody listens there
 
 mock = None
-topics_made = 0
 
 
 def setUpModule():
     global mock
-    mock = clicktally.MockKafka()
-    unittest.addModuleCleanup(mock.close)
+    mock = clicktally.MockKafka.for_module()
 
 
 def has_sanitizers():
@@ -33,10 +31,7 @@ def has_sanitizers():
 
 class HardshipTest(unittest.TestCase):
     def setUp(self):
-        global topics_made
-        topics_made += 1
-        self.topic = f"h{topics_made}"
-        mock.say(f"topic {self.topic} 3 3")
+        self.topic = mock.new_topic()
         self.folder = clicktally.temporary_folder(self)
         self.checkpoint = self.folder / "checkpoint"
 

@@ -24,20 +24,11 @@ from raw_producer import RawProducer, send
 NOWHERE = "127.0.0.1:1"  # nobody listens there
 
 mock = None
-topics_made = 0
 
 
 def setUpModule():
     global mock
-    mock = clicktally.MockKafka()
-    unittest.addModuleCleanup(mock.close)
-
-
-def new_topic(partitions=3):
-    global topics_made
-    topics_made += 1
-    mock.say(f"topic t{topics_made} {partitions} 3")
-    return f"t{topics_made}"
+    mock = clicktally.MockKafka.for_module()
 
 
 def tree(folder):
@@ -50,7 +41,7 @@ class JobTest(unittest.TestCase):
     def setUp(self):
         self.folder = clicktally.temporary_folder(self)
         self.checkpoint = self.folder / "checkpoint"
-        self.topic = new_topic()
+        self.topic = mock.new_topic()
 
     def job(self, *flags, **options):
         return Job(self, mock.bootstrap, options.pop("checkpoint", self.checkpoint), *flags,
@@ -423,7 +414,7 @@ class RefusalTest(JobTest):
     def test_another_topic_or_cluster_is_refused_and_named(self):
         self.send(click(1))
         self.drain("--starting-offsets", "earliest")
-        other_topic = new_topic()
+        other_topic = mock.new_topic()
         self.fails(3, f"topic is '{other_topic}', the checkpoint's is '{self.topic}'",
                    bootstrap=mock.bootstrap, topic=other_topic)
         other = clicktally.MockKafka("--topic", f"{self.topic}:3:3")

@@ -16,27 +16,18 @@ from clicktally import Job, assert_counts, click, drain, eventually, export, ins
 from raw_producer import RawProducer, send
 
 mock = None
-topics_made = 0
 
 
 def setUpModule():
     global mock
-    mock = clicktally.MockKafka()
-    unittest.addModuleCleanup(mock.close)
-
-
-def new_topic(partitions=3):
-    global topics_made
-    topics_made += 1
-    mock.say(f"topic r{topics_made} {partitions} 3")
-    return f"r{topics_made}"
+    mock = clicktally.MockKafka.for_module()
 
 
 class RecoveryTest(unittest.TestCase):
     def setUp(self):
         self.folder = clicktally.temporary_folder(self)
         self.checkpoint = self.folder / "checkpoint"
-        self.topic = new_topic()
+        self.topic = mock.new_topic()
         self.sent = {}
 
     def send(self, *users):
