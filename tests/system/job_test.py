@@ -718,13 +718,26 @@ class InspectTest(JobTest):
                 (2, ["get", self.checkpoint, hostile]), (2, ["get", self.checkpoint, "2147483648"]),
                 (2, ["export", self.checkpoint, "--format", hostile]),
                 (2, ["show", self.checkpoint, "--format", "csv"]),
-                (2, ["export", self.checkpoint, "--format", "json"]),
+                (2, ["export", self.checkpoint, "--format", "text"]),
+                (2, ["get", "--form", "json", self.checkpoint, "1"]),
                 (2, ["show", self.checkpoint, "--" + hostile]),
                 (3, ["show", self.folder / hostile]), (3, ["export", self.folder]),
                 (3, ["get", self.folder / "none", "1"])):
             with self.subTest(arguments=arguments):
                 done = inspect(*arguments)
                 self.assert_refused(done, code, r"\A[ -~]+\n\Z")
+
+    def test_a_name_that_is_no_command_is_met_with_the_nearest_and_each_has_its_help(self):
+        self.assert_refused(inspect("shwo", self.checkpoint), 2, r": 'shwo' is not a command, show is; ")
+        self.assert_refused(inspect("exp"), 2, "'exp' is not a command, export is; ")
+        self.assert_refused(inspect("zzz"), 2, "'zzz' is not a command; see ")
+        commands = re.findall(r"(?m)^  ([a-z-]+)  ", inspect("--help").out.decode())
+        self.assertIn("dead-letters", commands)
+        for command in commands:
+            for words in ([command, "--help"], ["help", command], [command, "x", "--help"]):
+                done = inspect(*words)
+                self.assertEqual((done.code, done.errors), (0, b""), f"{done}")
+                self.assertRegex(done.out.decode(), rf"\Aclicktally-inspect {command} [^\n]+: [a-z]")
 
     def test_it_links_no_kafka_library(self):
         linked = subprocess.run(["ldd", clicktally.BIN / "clicktally-inspect"],

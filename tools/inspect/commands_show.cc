@@ -1,19 +1,14 @@
-#include "tools/inspect/commands.h"
-
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
-#include "absl/time/time.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/snapshots.h"
-#include "tools/inspect/output.h"
+#include "tools/inspect/commands.h"
+#include "tools/inspect/open.h"
+#include "tools/inspect/table.h"
 
 namespace clicktally {
 namespace {
@@ -36,17 +31,6 @@ absl::StatusOr<SnapshotSummary> summary_of_snapshots(Disk& disk, const Checkpoin
   auto newest = open_snapshot(disk, layout, summary.newest, open_any_state);
   if (newest.ok()) summary.newest_ms = newest->record.time_ms;
   return summary;
-}
-
-// A damaged state is not the end: what can take over is named.
-absl::StatusOr<CheckpointReader> open_reader(Disk& disk, const std::string& path) {
-  auto reader = open_checkpoint_reader(disk, path, open_any_state);
-  if (!absl::IsDataLoss(reader.status())) return reader;
-  auto newest = newest_snapshot(disk, CheckpointLayout(path));
-  if (!newest.ok() || *newest == kNoBatch) return reader;
-  return absl::DataLossError(
-      fmt::format("{}; or let its newest snapshot, of batch {}, take over: start the job",
-                  message_of(reader.status()), *newest));
 }
 
 // What a scan of every row finds. It proves the digest, and it is the only way to know how many
@@ -209,45 +193,10 @@ std::string show_as_json(const CheckpointReader& reader, const ScanResult& found
   return out.dump(2, ' ', true, ordered_json::error_handler_t::replace) + "\n";
 }
 
-absl::StatusOr<UserKey> parse_user(const std::string& text) {
-  std::int32_t user = 0;
-  if (text == "NULL" || text == "null") return kNullUser;
-  if (absl::SimpleAtoi(text, &user)) return user;
-  return absl::InvalidArgumentError(
-      fmt::format("get: '{}' is not a user: a number from -2147483648 to 2147483647, or NULL",
-                  escape_controls(text)));
-}
-
-std::string user_text(UserKey user, std::string_view null_word) {
-  return user == kNullUser ? std::string(null_word) : std::to_string(user);
-}
-
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CountStore>> open_any_state(Disk& disk, const std::string& path,
-                                                           OpenMode mode) {
-  return open_count_store(disk, path, mode, CountStoreOptions{});
-}
-
-absl::Status refuse_format(const CommandLine& line, std::string_view takes) {
-  return absl::InvalidArgumentError(fmt::format(
-      "{}: --format takes {} here; see clicktally-inspect --help", line.command, takes));
-}
-
-absl::Status refuse_arguments(const CommandLine& line, std::string_view takes) {
-  return absl::InvalidArgumentError(
-      fmt::format("{} takes {}; see clicktally-inspect --help", line.command, takes));
-}
-
-std::string local_time(std::int64_t time_ms) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%E3S", absl::FromUnixMillis(time_ms),
-                          absl::LocalTimeZone());
-}
-
 absl::Status show_command(Disk& disk, const CommandLine& line) {
-  const Format format = line.format.value_or(Format::kText);
-  if (format == Format::kCsv) return refuse_format(line, "text or json");
-  if (!line.arguments.empty()) return refuse_arguments(line, "nothing but the checkpoint");
+  if (absl::Status s = check_arguments(line, 0, 0); !s.ok()) return s;
   auto reader = open_reader(disk, line.checkpoint);
   if (!reader.ok()) return reader.status();
   auto found = scan_and_check(*reader);
@@ -255,115 +204,9 @@ absl::Status show_command(Disk& disk, const CommandLine& line) {
   auto snapshots = summary_of_snapshots(disk, CheckpointLayout(line.checkpoint));
   if (!snapshots.ok()) return snapshots.status();
   Output output;
-  output.write(format == Format::kJson ? show_as_json(*reader, *found, *snapshots)
-                                       : show_as_text(*reader, *found, *snapshots));
+  output.write(line.format == Format::kJson ? show_as_json(*reader, *found, *snapshots)
+                                            : show_as_text(*reader, *found, *snapshots));
   return output.finish();
-}
-
-absl::Status get_command(Disk& disk, const CommandLine& line) {
-  const Format format = line.format.value_or(Format::kText);
-  if (format == Format::kCsv) return refuse_format(line, "text or json");
-  if (line.arguments.empty()) return refuse_arguments(line, "a checkpoint and users");
-  std::vector<UserKey> users;
-  for (const std::string& argument : line.arguments) {
-    auto user = parse_user(argument);
-    if (!user.ok()) return user.status();
-    users.push_back(*user);
-  }
-  auto reader = open_reader(disk, line.checkpoint);
-  if (!reader.ok()) return reader.status();
-  Output output;
-  for (const UserKey user : users) {
-    auto count = reader->view->get(user);
-    if (!count.ok()) return count.status();
-    const std::int64_t clicks = *count ? (*count)->clicks : 0;
-    output.write(format == Format::kJson
-                     ? fmt::format("{{\"user_id\":{},\"total_clicks\":{}}}\n",
-                                   user_text(user, "null"), clicks)
-                     : fmt::format("{}\t{}\n", user_text(user, "NULL"), clicks));
-  }
-  return output.finish();
-}
-
-absl::Status export_command(Disk& disk, const CommandLine& line) {
-  if (line.format.value_or(Format::kCsv) != Format::kCsv) return refuse_format(line, "csv");
-  if (!line.arguments.empty()) return refuse_arguments(line, "nothing but the checkpoint");
-  auto reader = open_reader(disk, line.checkpoint);
-  if (!reader.ok()) return reader.status();
-  Output output;
-  Digest digest = 0;
-  bool wanted = output.write("user_id,total_clicks\n");
-  const absl::Status scanned =
-      reader->view->scan(kFirstUser, kLastUser, [&](const UserCount& count) {
-        digest += digest_of(count.user, count.clicks);
-        wanted = output.write(fmt::format("{},{}\n", user_text(count.user, ""), count.clicks));
-        return wanted;
-      });
-  if (!scanned.ok()) return scanned;
-  if (absl::Status status = output.finish(); !status.ok() || !wanted) return status;
-  if (digest == reader->state.record.digest) return absl::OkStatus();
-  return absl::DataLossError(
-      "the rows just written do not add up to the digest of their batch: the state is damaged; do "
-      "not use them, restore the checkpoint from a backup");
-}
-
-namespace {
-
-std::string dead_letter_json(const std::string& topic, const DeadLetter& letter) {
-  ordered_json out{{"topic", topic},
-                   {"partition", letter.partition},
-                   {"offset", letter.offset},
-                   {"timestamp", letter.timestamp_ms},
-                   {"batch", letter.batch},
-                   {"cause", kRejectionCauseNames[static_cast<std::size_t>(letter.cause)]},
-                   {"detail", letter.detail}};
-  // A tombstone has no value, which is not an empty one.
-  const bool tombstone = letter.cause == RejectionCause::kTombstone;
-  out["value"] = tombstone ? ordered_json() : ordered_json(absl::Base64Escape(letter.value));
-  return out.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "\n";
-}
-
-// A line for a producer that reads lines; nothing for a value that a line cannot hold.
-std::string raw_line(const DeadLetter& letter, std::int64_t* skipped) {
-  const bool fits =
-      letter.cause != RejectionCause::kTombstone && letter.value.find('\n') == std::string::npos;
-  if (fits) return letter.value + "\n";
-  ++*skipped;
-  return "";
-}
-
-}  // namespace
-
-absl::Status dead_letters_command(Disk& disk, const CommandLine& line) {
-  if (line.format.value_or(Format::kJson) != Format::kJson) return refuse_format(line, "json");
-  if (!line.arguments.empty()) return refuse_arguments(line, "nothing but the checkpoint");
-  if (line.raw && ::isatty(STDOUT_FILENO) == 1) {
-    return absl::InvalidArgumentError(
-        "dead-letters --raw: bytes of a topic could command a terminal; send them to a file or a "
-        "pipe");
-  }
-  auto reader = open_reader(disk, line.checkpoint);
-  if (!reader.ok()) return reader.status();
-  const CommitRecord& record = reader->state.record;
-  Output output;
-  bool wanted = true;
-  std::int64_t skipped = 0;
-  for (const auto& [id, partition] : record.partitions) {
-    const absl::Status scanned = reader->view->scan_dead_letters(
-        id, partition.dead_letters.first, [&](const DeadLetter& letter) {
-          if (line.cause && letter.cause != *line.cause) return true;
-          wanted = output.write(line.raw ? raw_line(letter, &skipped)
-                                         : dead_letter_json(record.job.topic, letter));
-          return wanted;
-        });
-    if (!scanned.ok()) return scanned;
-    if (!wanted) break;
-  }
-  if (absl::Status status = output.finish(); !status.ok() || skipped == 0) return status;
-  return absl::AbortedError(fmt::format(
-      "dead-letters: left out {} that no line can hold (tombstones, values with line breaks); take "
-      "them from the base64 of the JSON lines, without --raw",
-      skipped));
 }
 
 }  // namespace clicktally

@@ -2,14 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "base/text.h"
-#include "checkpoint/backup.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/snapshots.h"
 #include "tools/inspect/commands.h"
-#include "tools/inspect/output.h"
+#include "tools/inspect/open.h"
+#include "tools/inspect/table.h"
 
 namespace clicktally {
 namespace {
@@ -69,9 +67,7 @@ ordered_json as_json(const SnapshotLine& line) {
 }  // namespace
 
 absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
-  const Format format = line.format.value_or(Format::kText);
-  if (format == Format::kCsv) return refuse_format(line, "text or json");
-  if (!line.arguments.empty()) return refuse_arguments(line, "nothing but the checkpoint");
+  if (absl::Status s = check_arguments(line, 0, 0); !s.ok()) return s;
   const CheckpointLayout layout(line.checkpoint);
   auto kind = checkpoint_kind(disk, layout);
   if (!kind.ok()) return kind.status();
@@ -83,7 +79,7 @@ absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
   if (!names.ok()) return names.status();
   Output output;
   ordered_json all = ordered_json::array();
-  if (format == Format::kText && !names->empty()) {
+  if (line.format == Format::kText && !names->empty()) {
     output.write(
         fmt::format("{:>12} {:<24} {:>6} {:>16}\n", "batch", "committed", "epoch", "bytes"));
   }
@@ -91,38 +87,13 @@ absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
     auto found = look_at(disk, layout, name);
     if (!found.ok()) return found.status();
     if (!*found) continue;
-    if (format == Format::kText) {
+    if (line.format == Format::kText) {
       output.write(as_text(**found));
     } else {
       all.push_back(as_json(**found));
     }
   }
-  if (format == Format::kJson) output.write(all.dump(2) + "\n");
-  return output.finish();
-}
-
-absl::Status backup_command(Disk& disk, const CommandLine& line) {
-  if (line.format) return refuse_format(line, "nothing");
-  if (line.arguments.size() != 1) return refuse_arguments(line, "a checkpoint and a directory");
-  auto made = back_up(disk, line.checkpoint, line.arguments[0], open_any_state);
-  if (!made.ok()) return made.status();
-  Output output;
-  output.write(fmt::format("batch {} of {}: {} bytes copied, {} were there already\n",
-                           made->record.batch, local_time(made->record.time_ms),
-                           group_thousands(static_cast<std::int64_t>(made->copied_bytes)),
-                           group_thousands(static_cast<std::int64_t>(made->reused_bytes))));
-  return output.finish();
-}
-
-absl::Status restore_command(Disk& disk, const CommandLine& line) {
-  if (line.format) return refuse_format(line, "nothing");
-  if (line.arguments.size() != 1) return refuse_arguments(line, "a backup and a checkpoint");
-  auto made = restore_backup(disk, line.checkpoint, line.arguments[0], open_any_state,
-                             absl::ToUnixMillis(absl::Now()));
-  if (!made.ok()) return made.status();
-  Output output;
-  output.write(fmt::format("batch {} of {}, offsets {}: restored under epoch {}\n", made->batch,
-                           local_time(made->time_ms), offsets_json(*made), made->epoch));
+  if (line.format == Format::kJson) output.write(all.dump(2) + "\n");
   return output.finish();
 }
 
