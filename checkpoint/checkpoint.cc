@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/crash_points.h"
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
 #include "checkpoint/dead_letter_bound.h"
@@ -93,6 +94,7 @@ absl::Status Checkpoint::lock() {
     auto lock = disk_.lock_dir(layout_.root(), Disk::LockMode::kExclusive, &holder);
     if (lock.ok()) {
       lock_ = std::move(*lock);
+      reached(CrashPoint::kLocked);
       return absl::OkStatus();
     }
     // A reader may have let go before the kernel was asked who held it.
@@ -121,6 +123,7 @@ absl::Status Checkpoint::recover() {
       break;
   }
   if (absl::Status status = check_job_file(disk_, layout_); !status.ok()) return status;
+  reached(CrashPoint::kJobFileRead);
   if (absl::Status s = resume_fallback(disk_, layout_, options_.open_state); !s.ok()) return s;
   const absl::Status opened = open_live();
   if (!absl::IsDataLoss(opened)) return opened;
@@ -141,9 +144,11 @@ absl::Status Checkpoint::open_live() {
     last_ = std::move(verified->record);
     last_was_shown_ = verified->was_shown;
   }
+  reached(CrashPoint::kStateVerified);
   auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
   if (!store.ok()) return store.status();
   store_ = std::move(*store);
+  reached(CrashPoint::kStateOpened);
   store_->drop_dead_letters_below(dead_letter_floors(last_));
   if (!exists(disk_, layout_.shown_file())) {
     const ShownWitness nothing{last_.epoch, kNoBatch, 0};
@@ -171,7 +176,9 @@ absl::Status Checkpoint::finish_creation() {
   auto pinned = read_unfinished(disk_, layout_, options_.open_state);
   if (!pinned.ok()) return pinned.status();
   if (absl::Status status = remove_tree(disk_, layout_.live_new()); !status.ok()) return status;
+  reached(CrashPoint::kLeftoverSwept);
   if (!*pinned) return may_be_made();
+  reached(CrashPoint::kPinnedStateFound);
   auto writable = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
   if (!writable.ok()) return writable.status();
   last_ = *std::move(*pinned);
@@ -193,14 +200,19 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
     const std::string record = encode_commit_record(start);
     if (absl::Status s = (*store)->commit({.record = record}); !s.ok()) return s;
   }
+  reached(CrashPoint::kPinnedInLiveNew);
   if (absl::Status s = create_shown(disk_, layout_, ShownWitness::of(start)); !s.ok()) return s;
+  reached(CrashPoint::kNewShownMade);
   if (absl::Status s = disk_.rename(layout_.live_new(), layout_.live()); !s.ok()) return s;
+  reached(CrashPoint::kNewStateNamed);
   if (absl::Status s = disk_.sync_dir(layout_.root()); !s.ok()) return s;
+  reached(CrashPoint::kNewStateSynced);
   if (absl::Status s =
           publish_file(disk_, layout_.root(), CheckpointLayout::kJobName, job_file_text());
       !s.ok()) {
     return s;
   }
+  reached(CrashPoint::kJobFileMade);
   auto store = options_.open_state(disk_, layout_.live(), OpenMode::kReadWrite);
   if (!store.ok()) return store.status();
   store_ = std::move(*store);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/crash_points.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
@@ -112,31 +113,39 @@ absl::StatusOr<FallbackPlan> plan_fallback(Disk& disk, const CheckpointLayout& l
 
 absl::Status fall_back(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
                        const FallbackPlan& plan, std::int64_t time_ms) {
+  reached(CrashPoint::kFallbackBegun);
   if (absl::Status s = remove_tree(disk, layout.live_next()); !s.ok()) return s;
   const std::string snapshot = layout.snapshot(plan.record.batch);
   if (absl::Status s = copy_snapshot(disk, snapshot, layout.live_next()); !s.ok()) return s;  // F1
+  reached(CrashPoint::kNextCopied);
 
   CommitRecord record = plan.record;
   record.epoch = plan.next_epoch;
   record.adjustments.push_back(
       {.time_ms = time_ms, .command = fmt::format("fallback to snapshot {}", record.batch)});
   if (absl::Status s = commit_under(disk, layout, open_state, record); !s.ok()) return s;  // F2
+  reached(CrashPoint::kNextCommitted);
   if (absl::Status s = check_next(disk, layout, open_state, record.epoch); !s.ok()) return s;
   if (absl::Status s = disk.sync_dir(layout.root()); !s.ok()) return s;
+  reached(CrashPoint::kNextChecked);
 
   for (const BatchId unfit : plan.unfit) {  // F3
     const std::string aside = layout.snapshot(unfit) + ".damaged";
     if (absl::Status s = remove_tree(disk, aside); !s.ok()) return s;
     if (absl::Status s = disk.rename(layout.snapshot(unfit), aside); !s.ok()) return s;
+    reached(CrashPoint::kUnfitNamed);
   }
   if (absl::Status s = disk.sync_dir(layout.snapshots()); !s.ok()) return s;
   const ShownWitness nothing{.epoch = record.epoch, .batch = kNoBatch, .digest = 0};
   if (absl::Status s = create_shown(disk, layout, nothing); !s.ok()) return s;  // F4
+  reached(CrashPoint::kEpochMade);
   if (exists(disk, layout.live())) {                                            // F5
     if (absl::Status s = disk.rename(layout.live(), layout.live_damaged()); !s.ok()) return s;
     if (absl::Status s = disk.sync_dir(layout.root()); !s.ok()) return s;
+    reached(CrashPoint::kDamagedMovedAside);
   }
   if (absl::Status s = disk.rename(layout.live_next(), layout.live()); !s.ok()) return s;  // F6
+  reached(CrashPoint::kNextNamed);
   return disk.sync_dir(layout.root());
 }
 
@@ -151,6 +160,7 @@ absl::Status resume_fallback(Disk& disk, const CheckpointLayout& layout,
   if (absl::IsDataLoss(whole)) return absl::OkStatus();  // not ready: the fallback begins anew
   if (!whole.ok()) return whole;
   if (absl::Status s = disk.rename(layout.live_next(), layout.live()); !s.ok()) return s;
+  reached(CrashPoint::kFallbackResumed);
   log_warning("{}: going on with a fallback that was cut short", layout.root());
   return disk.sync_dir(layout.root());
 }

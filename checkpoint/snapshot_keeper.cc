@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "base/crash_points.h"
 #include "base/hash.h"
 #include "base/last_resort.h"
 #include "base/log.h"
@@ -38,6 +39,7 @@ SnapshotKeeper::~SnapshotKeeper() {
 
 absl::Status SnapshotKeeper::begin() {
   if (absl::Status s = prepare_snapshots(disk_, layout_); !s.ok()) return s;
+  reached(CrashPoint::kLeftoversSwept);
   auto newest = newest_snapshot(disk_, layout_);
   if (!newest.ok()) return newest.status();
   newest_ = *newest;
@@ -57,7 +59,9 @@ absl::StatusOr<bool> SnapshotKeeper::take(CountStore& store, const CommitRecord&
     if (last.batch == kNoBatch || last.batch == newest_) return true;
   }
   const auto began = std::chrono::steady_clock::now();
+  reached(CrashPoint::kSnapshotDue);
   if (absl::Status s = store.snapshot_to(layout_.new_snapshot()); !s.ok()) return s;
+  reached(CrashPoint::kSnapshotTaken);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
   log_debug("snapshot of batch {} taken in {:.1f} ms", last.batch, took.count());
   const std::lock_guard lock(mutex_);
@@ -148,7 +152,9 @@ absl::Status SnapshotKeeper::verify_and_publish(const CommitRecord& expected) {
     }
     batch = record->batch;
   }
+  reached(CrashPoint::kSnapshotVerified);
   if (absl::Status s = publish_snapshot(disk_, layout_, batch); !s.ok()) return s;
+  reached(CrashPoint::kSnapshotPublished);
   log_info("snapshot {} is made", batch);
   const std::lock_guard lock(mutex_);
   newest_ = batch;
@@ -160,10 +166,12 @@ absl::Status SnapshotKeeper::read_back(BatchId batch) {
   const absl::Status read = scan(batch, /*again=*/false);
   if (absl::IsCancelled(read)) return absl::OkStatus();
   if (!read.ok()) return read;
+  reached(CrashPoint::kSnapshotReadBack);
   if (absl::Status s = mark_snapshot(disk_, layout_, batch, CheckpointLayout::kScannedName);
       !s.ok()) {
     return s;
   }
+  reached(CrashPoint::kSnapshotMarkedRead);
   log_debug("snapshot {} read back", batch);
   return prune_snapshots(disk_, layout_, options_.retain);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/numbers.h"
+#include "base/crash_points.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "checkpoint/verification.h"
@@ -29,8 +30,11 @@ absl::Status remove_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId
     return absl::OkStatus();
   }
   if (!lock.ok()) return lock.status();
+  reached(CrashPoint::kPruneDue);
   if (absl::Status s = disk.rename(path, gone); !s.ok()) return s;
+  reached(CrashPoint::kPruneNamed);
   if (absl::Status s = disk.sync_dir(layout.snapshots()); !s.ok()) return s;
+  reached(CrashPoint::kPruneSynced);
   return remove_tree(disk, gone);
 }
 
@@ -95,6 +99,7 @@ absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {
 
 absl::Status publish_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch) {
   const absl::Status named = disk.rename(layout.new_snapshot(), layout.snapshot(batch));
+  reached(CrashPoint::kSnapshotNamed);
   return named.ok() ? disk.sync_dir(layout.snapshots()) : named;
 }
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/crash_points.h"
 #include "base/descriptors.h"
 #include "base/disk.h"
 #include "base/exit_code.h"
@@ -72,7 +73,9 @@ absl::Status run(Options options, StopSignals& signals) {
   }
   if (absl::Status status = sink->begin(options.source.topic); !status.ok()) return status;
   Pipeline pipeline(**source, **checkpoint, *sink, clock, signals.flag(), options.pipeline);
-  return pipeline.run(*start);
+  const absl::Status ended = pipeline.run(*start);
+  reached(CrashPoint::kPipelineEnded);
+  return ended;
 }
 
 absl::Status print(const std::string& text) {
@@ -108,7 +111,9 @@ int main(int argc, char** argv) {
     set_log_level(parsed->options.log_level);
     // Outlives the last line that is printed: printing may block, and a stop must be bounded.
     StopSignals signals(kStopPatience);
-    return report(run(parsed->options, signals));
+    const absl::Status ended = run(parsed->options, signals);
+    reached(CrashPoint::kAllClosed);
+    return report(ended);
   } catch (...) {  // memory or threads that the system does not give
     return report(status_of_exception());
   }

@@ -8,6 +8,7 @@
 #include <array>
 #include <limits>
 
+#include "base/crash_points.h"
 #include "model/state_key.h"
 #include "state/count_store.h"
 #include "state/count_value.h"
@@ -279,6 +280,7 @@ rocksdb::Status RocksCountStore::log(const StateCommit& commit) {
   if (!written.ok()) return written;
   rocksdb::WriteOptions synced;
   synced.sync = true;
+  reached(CrashPoint::kLogWriteDue);
   return db_->Write(synced, &writes);
 }
 
@@ -289,6 +291,7 @@ rocksdb::Status RocksCountStore::ingest(const StateCommit& commit) {
   if (status.ok()) status = write_commit(writer, commit);
   if (status.ok()) status = writer.Finish();
   if (!status.ok()) return status;
+  reached(CrashPoint::kTableBuilt);
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
   options.failed_move_fall_back_to_copy = false;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_points.h"
+
 namespace clicktally {
 namespace {
 
@@ -82,7 +84,9 @@ absl::Status publish_file(Disk& disk, const std::string& directory, const std::s
   if (absl::Status status = (*file)->append(bytes); !status.ok()) return status;
   if (absl::Status status = (*file)->sync(); !status.ok()) return status;
   if (absl::Status status = (*file)->close(); !status.ok()) return status;
+  reached(CrashPoint::kStagedForPublishing);
   if (absl::Status status = disk.rename(staged, target); !status.ok()) return status;
+  reached(CrashPoint::kPublishedUnsynced);
   return disk.sync_dir(directory);
 }
 
@@ -116,6 +120,7 @@ absl::Status remove_tree(Disk& disk, const std::string& path) {
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     if (absl::Status status = remove_tree(disk, path + "/" + name); !status.ok()) return status;
+    reached(CrashPoint::kRemovedOne);
   }
   return disk.remove_dir(path);
 }

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "base/crash_points.h"
 #include "base/exit_code.h"
 #include "base/log.h"
 
@@ -90,6 +91,7 @@ void StopSignals::watch(std::chrono::milliseconds patience) {
     }
     first = Clock::now();
     flag_ = true;
+    reached(CrashPoint::kStopAsked);
     say(info.ssi_signo == SIGINT ? "SIGINT; stopping after one last commit"
                                  : "SIGTERM; stopping after one last commit");
   }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/strings/escaping.h"
+#include "base/crash_points.h"
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "decode/click_decoder.h"
@@ -42,6 +43,7 @@ absl::Status Pipeline::run(const StartUp& start) {
   new_partitions_ = start.new_partitions;
   for (const auto& [id, range] : start.topic.partitions) targets_[id] = range.latest;
   if (checkpoint_.last().batch != kNoBatch && !checkpoint_.last_was_shown()) {
+    reached(CrashPoint::kRepeatDue);
     if (absl::Status status = show({}, /*again=*/true); !status.ok()) return status;
   }
   if (absl::Status status = source_.start(start.next); !status.ok()) return status;
@@ -50,6 +52,7 @@ absl::Status Pipeline::run(const StartUp& start) {
   // Whatever is thrown here, by a thread that does not start or by the ruler, ends the workers.
   const absl::Status status = run_with_workers();
   source_.stop();
+  reached(CrashPoint::kWorkersEnded);
   return status.ok() ? last_snapshot() : status;
 }
 
@@ -292,10 +295,12 @@ absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   const CommitRecord next =
       next_record(checkpoint_.last(), deltas, new_partitions_, batch.time_ms, rows_to_ask_for());
   log_debug("batch {} commit begins: {} users", next.batch, deltas.changed.size());
+  reached(CrashPoint::kCommitBegun);
   const absl::Status committed =
       checkpoint_.commit(next, deltas.changed, std::move(deltas.dead_letters));
   if (!committed.ok()) return committed;
   log_debug("batch {} committed", next.batch);
+  reached(CrashPoint::kCommitted);
   report(next.batch, deltas);
   new_partitions_.clear();
   share_limits();
@@ -304,6 +309,7 @@ absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   std::map<PartitionId, Offset> committed_next;
   for (const auto& [id, partition] : next.partitions) committed_next[id] = partition.next;
   source_.report_committed(committed_next);
+  reached(CrashPoint::kOffsetsReported);
   return absl::OkStatus();
 }
 
@@ -353,8 +359,10 @@ absl::Status Pipeline::show(std::span<const UserClicks> changed, bool again) {
   if (more) rows->pop_back();
   if (absl::Status s = sink_.show({&record, *rows, more}); !s.ok()) return s;
   log_debug("batch {} emitted", record.batch);
+  reached(CrashPoint::kEmitted);
   if (absl::Status s = checkpoint_.mark_shown(); !s.ok()) return s;
   log_debug("batch {} shown", record.batch);
+  reached(CrashPoint::kNotedInShown);
   return absl::OkStatus();
 }
 
