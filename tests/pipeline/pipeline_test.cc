@@ -149,6 +149,53 @@ TEST_F(PipelineTest, AnEmptyStartMakesAnEmptyBatch0AndThenNoneUntilAnOffsetMoves
   job.join();
 }
 
+// Fault row 15. Time as a test moves it.
+class MovedClock final : public Clock {
+ public:
+  std::int64_t monotonic_ms() const override { return monotonic_ms_; }
+  std::int64_t wall_ms() const override { return wall_ms_; }
+  std::atomic<std::int64_t> monotonic_ms_{1000};
+  std::atomic<std::int64_t> wall_ms_{1'700'000'000'000};
+};
+
+TEST_F(PipelineTest, AWallClockThatJumpsAnHourMovesNoTrigger) {
+  constexpr std::int64_t kTriggerMs = 5000;
+  constexpr std::int64_t kHourMs = 3'600'000;
+  MovedClock clock;
+  options_.trigger_ms = kTriggerMs;
+  options_.snapshot_ms = 0;
+  std::vector<std::int64_t> times_ms;
+  std::thread job([&] {
+    auto start = start_up(source_, *checkpoint_, clock, stop_,
+                          {.topic = "topic",
+                           .checkpoint_path = "c",
+                           .starting_offsets = StartingOffsets::kEarliest,
+                           .began_ms = 0});
+    ASSERT_TRUE(start.ok()) << start.status();
+    Pipeline pipeline(source_, *checkpoint_, sink_, clock, stop_, options_);
+    EXPECT_TRUE(pipeline.run(*start).ok());
+  });
+  ASSERT_TRUE(sink_.wait_for(1));  // before the first tick: all was read
+  std::size_t batches = 1;
+  for (const std::int64_t jump_ms : {kHourMs, -2 * kHourMs, kHourMs}) {
+    source_.append(0, click_of(7));
+    clock.wall_ms_ += jump_ms;
+    while (source_.status().at(0).next < static_cast<Offset>(batches)) {
+      std::this_thread::sleep_for(1ms);  // until a worker has it
+    }
+    std::this_thread::sleep_for(100ms);  // several looks at the clock
+    EXPECT_EQ(sink_.shown().size(), batches) << "no tick, so no batch, whatever the wall says";
+    clock.monotonic_ms_ += kTriggerMs;
+    ++batches;
+    EXPECT_TRUE(sink_.wait_for(batches)) << "a tick, so a batch, though the wall went back";
+    times_ms.push_back(clock.wall_ms_);
+  }
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(counts(), (std::map<UserKey, std::int64_t>{{7, 3}}));
+  EXPECT_EQ(checkpoint_->last().time_ms, times_ms.back()) << "what people read is the wall's";
+}
+
 TEST_F(PipelineTest, LatestSkipsWhatWasThereAndNothingAfter) {
   source_.append(0, click_of(1));
   options_.available_now = true;
