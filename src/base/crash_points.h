@@ -2,7 +2,8 @@
 //
 // The program says reached(point) as it passes one. In clicktally this does nothing. The test
 // program clicktally_at_points is the same program with another definition linked in, which ends
-// the process there by SIGKILL (tests/crash/kill_at_points.cc); so no switch stands in the product.
+// the process there by SIGKILL (tests/support/kill_at_points.cc); so no switch stands in the
+// product.
 //
 // This list is the only one. Above each group stands the one place that says it: file, function.
 // The tests read it: tests/tidy/crash_points_test.py holds that each point is said there and

@@ -45,7 +45,9 @@ SAMPLE_EVENTS = [
 def seeded_random():
     seed = int(os.environ.get("CLICKTALLY_SEED") or random.randrange(1 << 32))
     print(f"seed: CLICKTALLY_SEED={seed}", flush=True)
-    return random.Random(seed)
+    seeded = random.Random(seed)
+    seeded.first_seed = seed
+    return seeded
 
 
 def click(user):
@@ -163,16 +165,17 @@ class Tail:
 
 
 class Job:
-    """A running clicktally. Its stdout is read as Tail does, unless `stdout` is a descriptor."""
+    """A running clicktally, or a test program of the same flags. Its stdout is read as Tail does,
+    unless `stdout` is a descriptor."""
 
     def __init__(self, test, bootstrap, checkpoint, *flags, topic=DEFAULT_TOPIC, stdout=None,
-                 reads=None):
+                 reads=None, binary="clicktally", environment=None, umask=-1):
         self.test = test
         self.process = subprocess.Popen(
-            [BIN / "clicktally", "--bootstrap-servers", bootstrap, "--checkpoint",
-             str(checkpoint), "--topic", topic, *map(str, flags)],
+            [BIN / binary, "--bootstrap-servers", bootstrap, "--checkpoint", str(checkpoint),
+             "--topic", topic, *map(str, flags)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.PIPE)
+            stderr=subprocess.PIPE, env={**os.environ, **(environment or {})}, umask=umask)
         self.out = Tail(self.process.stdout, reads) if stdout is None else None
         self.errors = Tail(self.process.stderr)
         test.addCleanup(self.close)
@@ -308,6 +311,11 @@ class BatchLog:
             self.shown[batch.id] = batch
             self.last = batch.id
         return batches, cut
+
+    def fall_back(self, batch):
+        """A snapshot of that batch takes over: the same ids come again, under a new epoch."""
+        self.shown = {shown: at for shown, at in self.shown.items() if shown <= batch}
+        self.last = batch
 
 
 # ---- the offline tool ---------------------------------------------------------------------------

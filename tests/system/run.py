@@ -1,5 +1,8 @@
 """Runs one file of system tests and says to ctest what happened: 0 all passed (skipped ones are named
-with their reason), 1 a failure, 77 every test of the file was skipped."""
+with their reason), 1 a failure, 77 every test of the file was skipped.
+
+    run.py FILE [--report FILE]    the lanes of crashes add a line of JSON to the report
+"""
 
 import importlib.util
 import os
@@ -9,6 +12,8 @@ import unittest
 
 def main():
     path = os.path.abspath(sys.argv[1])
+    if sys.argv[2:3] == ["--report"]:
+        os.environ["CLICKTALLY_REPORT"] = sys.argv[3]
     sys.path.insert(0, os.path.dirname(path))
     spec = importlib.util.spec_from_file_location(os.path.basename(path)[:-3], path)
     module = importlib.util.module_from_spec(spec)

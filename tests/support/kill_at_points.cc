@@ -3,7 +3,7 @@
 //
 //   CLICKTALLY_KILL_AT=POINT:VISIT   by its place in the enum CrashPoint, from 0; visits from 1
 //
-// Without it the program is clicktally. tests/crash/points.py knows the names.
+// Without it the program is clicktally. tests/crash/points_test.py knows the names.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
