@@ -190,6 +190,8 @@ rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* e
   rocks.write_buffer_size = options.memtable_bytes;
   rocks.max_background_jobs = options.background_threads;
   rocks.max_open_files = -1;  // readers stay open: no open() on the way of a trigger
+  // RocksDB starts all of its sixteen threads for every opening, be there one file to open or none.
+  rocks.max_file_opening_threads = options.background_threads;
   rocks.level_compaction_dynamic_level_bytes = true;
   // A compaction rewrites the users of the whole next level, however few files it takes from level
   // 0: the later it begins, the less often each user is written.
