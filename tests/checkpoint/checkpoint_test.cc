@@ -272,14 +272,20 @@ TEST_F(CheckpointTest, TheSameBatchWithAnotherDigestThanShownIsDamage) {
   EXPECT_TRUE(absl::IsDataLoss(open().status()));
 }
 
-TEST_F(CheckpointTest, ANewerFormatIsRefusedAsSuch) {
+// Fault row 18.
+TEST_F(CheckpointTest, AnOlderOrNewerFormatIsRefusedAsSuch) {
   make_three_batches();
-  // The bytes that a format 2 would have, by the same rule.
-  std::ofstream(path_ + "/job.json")
-      << "{\"format\":2,\"checksum\":\""
-      << fmt::format("{:016x}", hash64("clicktally checkpoint format 2")) << "\"}\n";
-  auto opened = open();
-  EXPECT_TRUE(absl::IsFailedPrecondition(opened.status())) << opened.status();
+  for (const int format : {0, 2, 10}) {
+    // The bytes that it would have, by the same rule.
+    std::ofstream(path_ + "/job.json")
+        << fmt::format("{{\"format\":{},\"checksum\":\"{:016x}\"}}\n", format,
+                       hash64(fmt::format("clicktally checkpoint format {}", format)));
+    auto opened = open();
+    EXPECT_TRUE(absl::IsFailedPrecondition(opened.status())) << opened.status();
+    const std::string words = fmt::format(
+        "has format {}, this clicktally reads format 1; use the version that wrote it", format);
+    EXPECT_NE(opened.status().message().find(words), std::string::npos) << opened.status();
+  }
 }
 
 // Creation, cut after each of its steps: either gone on with, or begun anew; both pin an offset

@@ -164,16 +164,19 @@ class PointsTest(unittest.TestCase):
             report.update(cycles=self.cycles, points=len(POINTS), slowestRecoveryS=self.slowest_s)
 
     def walk_commits(self, name, users):
-        walk = Walk(self, name, users, "--starting-offsets", "earliest", "--trigger", "60 s",
-                    "--max-offsets-per-trigger", users, "--snapshot-interval", "1 ms",
-                    "--snapshots-to-retain", 1)
-        walk.send()
-        walk.drain()
         commit = "kTableBuilt" if name == "ingested" else "kLogWriteDue"
         points = [*COMMITS, commit, *SNAPSHOTS, *STOPS]
         self.random.shuffle(points)
-        for point in points:
+        walk, before = None, 0
+        for number, point in enumerate(points):
             with self.attempt(path=name, point=point):
+                if walk is None or self.violations > before:  # one wrong step is one violation
+                    before = self.violations
+                    walk = Walk(self, f"{name}{number}", users, "--starting-offsets", "earliest",
+                                "--trigger", "20 s", "--max-offsets-per-trigger", users,
+                                "--snapshot-interval", "1 ms", "--snapshots-to-retain", 1)
+                    walk.send()
+                    walk.drain()
                 self.walk_one(walk, point)
 
     def walk_one(self, walk, point):
