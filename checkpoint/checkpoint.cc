@@ -2,23 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <thread>
-
 #include "base/crash_points.h"
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
 #include "checkpoint/dead_letter_bound.h"
+#include "checkpoint/directory.h"
+#include "checkpoint/repair.h"
 #include "checkpoint/shown_witness.h"
 #include "checkpoint/unfinished.h"
 #include "checkpoint/verification.h"
 
 namespace clicktally {
 namespace {
-
-// A reader holds the lock for the moment of opening only; a writer for its life.
-constexpr auto kReaderPatience = std::chrono::seconds(3);
-constexpr auto kReaderPoll = std::chrono::milliseconds(20);
 
 // Like mkdir -p, each new name made durable in its parent.
 absl::Status make_directories(Disk& disk, const std::string& path) {
@@ -31,10 +26,6 @@ absl::Status make_directories(Disk& disk, const std::string& path) {
   const absl::Status made = disk.create_dir(path);
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   return disk.sync_dir(parent);
-}
-
-absl::Status with_next_step(const absl::Status& status, std::string_view next_step) {
-  return {status.code(), fmt::format("{}; {}", message_of(status), next_step)};
 }
 
 }  // namespace
@@ -60,25 +51,7 @@ absl::Status Checkpoint::prepare_directory() {
     }
     if (!made.ok()) return made;
   }
-  auto info = disk_.stat(root + "/.");
-  if (absl::IsNotFound(info.status())) {
-    return absl::FailedPreconditionError(
-        root + ": a link that leads nowhere; mend the link, or name another directory");
-  }
-  if (!info.ok()) return info.status();
-  if ((info->mode & 0022) != 0) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{}: others may write it (mode {:o}), so its counts cannot be trusted; chmod go-w {}", root,
-        info->mode, root));
-  }
-  if (absl::Status s = check_no_links(disk_, layout_); !s.ok()) return s;
-  auto remote = disk_.is_network_file_system(root);
-  if (!remote.ok()) return remote.status();
-  if (*remote) {
-    return absl::FailedPreconditionError(
-        root + ": on a network file system, whose locks and syncs prove nothing; use a local disk");
-  }
-  return absl::OkStatus();
+  return check_directory(disk_, layout_);
 }
 
 absl::Status Checkpoint::may_be_made() const {
@@ -88,23 +61,12 @@ absl::Status Checkpoint::may_be_made() const {
 }
 
 absl::Status Checkpoint::lock() {
-  const auto deadline = std::chrono::steady_clock::now() + kReaderPatience;
-  while (true) {
-    std::optional<Disk::LockMode> holder;
-    auto lock = disk_.lock_dir(layout_.root(), Disk::LockMode::kExclusive, &holder);
-    if (lock.ok()) {
-      lock_ = std::move(*lock);
-      reached(CrashPoint::kLocked);
-      return absl::OkStatus();
-    }
-    // A reader may have let go before the kernel was asked who held it.
-    const bool writer = holder == Disk::LockMode::kExclusive;
-    if (!absl::IsAlreadyExists(lock.status())) return lock.status();
-    if (writer || std::chrono::steady_clock::now() > deadline) {
-      return with_next_step(lock.status(), "stop it first, or give this job another --checkpoint");
-    }
-    std::this_thread::sleep_for(kReaderPoll);
-  }
+  auto lock =
+      lock_for_writing(disk_, layout_, "stop it first, or give this job another --checkpoint");
+  if (!lock.ok()) return lock.status();
+  lock_ = *std::move(lock);
+  reached(CrashPoint::kLocked);
+  return absl::OkStatus();
 }
 
 absl::Status Checkpoint::recover() {
@@ -124,6 +86,7 @@ absl::Status Checkpoint::recover() {
   }
   if (absl::Status status = check_job_file(disk_, layout_); !status.ok()) return status;
   reached(CrashPoint::kJobFileRead);
+  if (absl::Status s = resume_repair(disk_, layout_, options_.open_state); !s.ok()) return s;
   if (absl::Status s = resume_fallback(disk_, layout_, options_.open_state); !s.ok()) return s;
   const absl::Status opened = open_live();
   if (!absl::IsDataLoss(opened)) return opened;
@@ -219,6 +182,16 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
   last_ = start;
   last_was_shown_ = true;
   return begin_keeping();
+}
+
+// The same batch with the same counts, so neither SHOWN nor a snapshot of it has to change.
+absl::Status Checkpoint::belong_to(const std::string& cluster_id) {
+  CommitRecord record = last_;
+  record.job.cluster_id = cluster_id;
+  const std::string bytes = encode_commit_record(record);
+  if (absl::Status s = store_->commit({.batch = record.batch, .record = bytes}); !s.ok()) return s;
+  last_ = std::move(record);
+  return absl::OkStatus();
 }
 
 absl::Status Checkpoint::commit(CommitRecord next, std::span<const UserClicks> changed,

@@ -14,7 +14,7 @@
 //   1 the directory: there, ours, not writable by others, no links, on a local file system
 //   2 the lock                                                (I8)
 //   3 job.json: whole and of our format
-//   4 a fallback that was cut short is gone on with           (fallback.h)
+//   4 a repair or a fallback that was cut short is gone on with   (repair.h, fallback.h)
 //   5 the state, opened without the power to write; its commit record, checksummed
 //   6 the sum of the files' digests and the log's part equals the record's digest   (I4)
 //   7 nothing knows better: no note of damage, no newer snapshot, SHOWN not ahead   (I5)
@@ -71,6 +71,9 @@ class Checkpoint {
   // Makes the checkpoint: `start` pins the first offsets, has no batch and no counts. Durable when
   // OK.
   absl::Status create(const CommitRecord& start);
+
+  // Of an import that did not know its cluster: from now on it belongs to this one, durably.
+  absl::Status belong_to(const std::string& cluster_id);
 
   // The record of the last commit, or of create().
   const CommitRecord& last() const { return last_; }

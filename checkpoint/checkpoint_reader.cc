@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "checkpoint/repair.h"
 #include "checkpoint/unfinished.h"
 
 namespace clicktally {
@@ -13,7 +14,9 @@ constexpr auto kBetweenAttempts = std::chrono::milliseconds(25);
 
 absl::StatusOr<CheckpointReader> read_once(Disk& disk, const CheckpointLayout& layout,
                                            const StoreOpener& open_state) {
-  auto store = open_state(disk, layout.live(), OpenMode::kReadOnly);
+  auto path = live_path(disk, layout, open_state);
+  if (!path.ok()) return path.status();
+  auto store = open_state(disk, *path, OpenMode::kReadOnly);
   if (!store.ok()) return store.status();
   auto verified = verify_state(disk, layout, **store);
   if (!verified.ok()) return verified.status();

@@ -12,7 +12,18 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kRecordFormat = 1;
+// A record that says nothing but what format 1 can say is written as such: an older clicktally can
+// read it. Format 2 has two more terms in its sums, `moved` and `imported`.
+constexpr int kRecordFormat = 2;
+
+int format_of(const CommitRecord& record) {
+  if (record.imported != ImportedClicks{}) return 2;
+  for (const auto& [id, partition] : record.partitions) {
+    if (partition.moved != 0) return 2;
+  }
+  return 1;
+}
+
 constexpr std::size_t kChecksumSize = 16;
 
 std::string hex64(std::uint64_t value) {
@@ -49,11 +60,39 @@ void write_partition(PartitionId id, const PartitionRecord& partition, std::stri
   const DeadLetterCounters& letters = partition.dead_letters;
   fmt::format_to(to, R"(,"dead_letters":{{"first":{},"kept":{},"bytes":{},"dropped":{}}})",
                  letters.first, letters.kept, letters.bytes, letters.dropped);
+  if (partition.moved != 0) fmt::format_to(to, R"(,"moved":{})", partition.moved);
   if (partition.last) {
     fmt::format_to(to, R"(,"last":{{"offset":{},"timestamp_ms":{},"hash":"{:016x}"}})",
                    partition.last->offset, partition.last->timestamp_ms, partition.last->hash);
   }
   *out += '}';
+}
+
+std::string summary_text(const StateSummary& summary) {
+  return fmt::format(R"({{"epoch":{},"batch":{},"clicks":{},"next":{}}})", summary.epoch,
+                     summary.batch, summary.clicks, offsets_json(summary.next));
+}
+
+std::string adjustment_text(const Adjustment& adjustment) {
+  std::string text = fmt::format(R"({{"time_ms":{},"command":{})", adjustment.time_ms,
+                                 text_of(adjustment.command));
+  if (adjustment.automatic) text += R"(,"automatic":true)";
+  if (adjustment.before) text += R"(,"before":)" + summary_text(*adjustment.before);
+  if (adjustment.after) text += R"(,"after":)" + summary_text(*adjustment.after);
+  return text + "}";
+}
+
+std::optional<StateSummary> summary_in(const json& in, const char* name) {
+  if (!in.contains(name)) return std::nullopt;
+  const json& summary = in.at(name);
+  StateSummary out{.epoch = summary.at("epoch").get<std::int64_t>(),
+                   .batch = summary.at("batch").get<BatchId>(),
+                   .clicks = summary.at("clicks").get<std::int64_t>(),
+                   .next = {}};
+  for (const auto& [id, next] : summary.at("next").items()) {
+    out.next[std::stoi(id)] = next.get<Offset>();
+  }
+  return out;
 }
 
 template <std::size_t n>
@@ -77,6 +116,7 @@ PartitionRecord partition_of(const json& in) {
   dead_letters.at("kept").get_to(out.dead_letters.kept);
   dead_letters.at("bytes").get_to(out.dead_letters.bytes);
   dead_letters.at("dropped").get_to(out.dead_letters.dropped);
+  out.moved = in.value("moved", std::int64_t{0});
   if (in.contains("last")) {
     const json& last = in.at("last");
     out.last =
@@ -107,7 +147,14 @@ CommitRecord record_of(const json& in) {
   in.at("changed").at("first").get_to(out.changed.first);
   for (const json& adjustment : in.at("adjustments")) {
     out.adjustments.push_back({.time_ms = adjustment.at("time_ms").get<std::int64_t>(),
-                               .command = adjustment.at("command").get<std::string>()});
+                               .command = adjustment.at("command").get<std::string>(),
+                               .automatic = adjustment.value("automatic", false),
+                               .before = summary_in(adjustment, "before"),
+                               .after = summary_in(adjustment, "after")});
+  }
+  if (in.contains("imported")) {
+    in.at("imported").at("clicks").get_to(out.imported.clicks);
+    in.at("imported").at("of_null").get_to(out.imported.of_null);
   }
   return out;
 }
@@ -115,9 +162,9 @@ CommitRecord record_of(const json& in) {
 }  // namespace
 
 std::string encode_commit_record(const CommitRecord& record) {
-  std::string text =
-      fmt::format(R"({{"format":{},"epoch":{},"batch":{},"time_ms":{},"digest":"{}",)",
-                  kRecordFormat, record.epoch, record.batch, record.time_ms, to_hex(record.digest));
+  std::string text = fmt::format(
+      R"({{"format":{},"epoch":{},"batch":{},"time_ms":{},"digest":"{}",)", format_of(record),
+      record.epoch, record.batch, record.time_ms, to_hex(record.digest));
   const JobFingerprint& job = record.job;
   text += fmt::format(
       R"("job":{{"cluster_id":{},"topic":{},"filter":{},"key":{}}},"partitions":{{)",
@@ -130,10 +177,14 @@ std::string encode_commit_record(const CommitRecord& record) {
                       record.changed.in_all, fmt::join(record.changed.first, ","));
   for (const Adjustment& adjustment : record.adjustments) {
     if (text.back() == '}') text += ',';
-    text += fmt::format(R"({{"time_ms":{},"command":{}}})", adjustment.time_ms,
-                        text_of(adjustment.command));
+    text += adjustment_text(adjustment);
   }
-  text += "]}";
+  text += ']';
+  if (record.imported != ImportedClicks{}) {
+    text += fmt::format(R"(,"imported":{{"clicks":{},"of_null":{}}})", record.imported.clicks,
+                        record.imported.of_null);
+  }
+  text += '}';
   return hex64(hash64(text)) + " " + text;
 }
 
@@ -144,10 +195,10 @@ absl::StatusOr<CommitRecord> decode_commit_record(std::string_view bytes) {
   if (bytes.substr(0, kChecksumSize) != hex64(hash64(text))) return damaged;
   try {
     const json in = json::parse(text);
-    if (const int format = in.at("format").get<int>(); format != kRecordFormat) {
+    if (const int format = in.at("format").get<int>(); format < 1 || format > kRecordFormat) {
       return absl::FailedPreconditionError(
-          fmt::format("the commit record has format {}, this clicktally reads format {}; use the "
-                      "version that wrote it",
+          fmt::format("the commit record has format {}, this clicktally reads formats 1 to {}; use "
+                      "the version that wrote it",
                       format, kRecordFormat));
     }
     return record_of(in);

@@ -8,59 +8,24 @@
 #include "base/crash_points.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "checkpoint/commit_record_codec.h"
 #include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
-#include "checkpoint/verification.h"
+#include "checkpoint/state_copies.h"
 
 namespace clicktally {
 namespace {
-
-bool is_mark(const std::string& name) {
-  return name == CheckpointLayout::kScannedName || name == CheckpointLayout::kPinnedName;
-}
-
-// Table files never change, so a link will do; RocksDB writes to the others.
-absl::Status copy_snapshot(Disk& disk, const std::string& from, const std::string& to) {
-  auto names = disk.list(from);
-  if (!names.ok()) return names.status();
-  if (absl::Status s = disk.create_dir(to); !s.ok()) return s;
-  for (const std::string& name : *names) {
-    if (is_mark(name)) continue;
-    const std::string source = from + "/" + name;
-    const std::string target = to + "/" + name;
-    const absl::Status done =
-        name.ends_with(".sst") ? disk.link(source, target) : copy_file(disk, source, target);
-    if (!done.ok()) return done;
-  }
-  return disk.sync_dir(to);
-}
 
 // The record of a snapshot that is whole: opened, added up, every table file read.
 absl::StatusOr<CommitRecord> read_whole(Disk& disk, const CheckpointLayout& layout, BatchId batch,
                                         const StoreOpener& open_state) {
   auto snapshot = open_snapshot(disk, layout, batch, open_state);
   if (!snapshot.ok()) return snapshot.status();
-  const absl::Status read = scan_files(
-      *snapshot->store, [](std::uint64_t) { return true; }, [](const TableFile&) { return false; },
-      [](const TableFile&) {});
-  if (!read.ok()) return read;
-  return std::move(snapshot->record);
-}
-
-absl::Status commit_under(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
-                          const CommitRecord& record) {
-  auto store = open_state(disk, layout.live_next(), OpenMode::kReadWrite);
-  if (!store.ok()) return store.status();
-  const std::string bytes = encode_commit_record(record);
-  return (*store)->commit({.batch = record.batch, .record = bytes});
+  return read_store_whole(*snapshot->store);
 }
 
 absl::Status check_next(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
                         std::int64_t least_epoch) {
-  auto store = open_state(disk, layout.live_next(), OpenMode::kReadOnly);
-  if (!store.ok()) return store.status();
-  auto record = verify_record(**store);
+  auto record = verify_copy(disk, layout.live_next(), open_state);
   if (!record.ok()) return record.status();
   if (record->epoch >= least_epoch) return absl::OkStatus();
   return absl::DataLossError(fmt::format("{}: is of epoch {}, epoch {} is needed",
@@ -114,16 +79,22 @@ absl::StatusOr<FallbackPlan> plan_fallback(Disk& disk, const CheckpointLayout& l
 absl::Status fall_back(Disk& disk, const CheckpointLayout& layout, const StoreOpener& open_state,
                        const FallbackPlan& plan, std::int64_t time_ms) {
   reached(CrashPoint::kFallbackBegun);
-  if (absl::Status s = remove_tree(disk, layout.live_next()); !s.ok()) return s;
+  // What a repair left of before its C6 might have the epoch that is taken now (repair.h).
+  for (const std::string& leftover : {layout.live_next(), layout.live_repaired()}) {
+    if (absl::Status s = remove_tree(disk, leftover); !s.ok()) return s;
+  }
   const std::string snapshot = layout.snapshot(plan.record.batch);
-  if (absl::Status s = copy_snapshot(disk, snapshot, layout.live_next()); !s.ok()) return s;  // F1
+  if (absl::Status s = copy_state(disk, snapshot, layout.live_next()); !s.ok()) return s;  // F1
   reached(CrashPoint::kNextCopied);
 
   CommitRecord record = plan.record;
   record.epoch = plan.next_epoch;
-  record.adjustments.push_back(
-      {.time_ms = time_ms, .command = fmt::format("fallback to snapshot {}", record.batch)});
-  if (absl::Status s = commit_under(disk, layout, open_state, record); !s.ok()) return s;  // F2
+  note_adjustment(time_ms, fmt::format("fallback to snapshot {}", record.batch), std::nullopt,
+                  &record);
+  record.adjustments.back().automatic = true;
+  if (absl::Status s = commit_record_to(disk, layout.live_next(), open_state, record); !s.ok()) {
+    return s;  // F2
+  }
   reached(CrashPoint::kNextCommitted);
   if (absl::Status s = check_next(disk, layout, open_state, record.epoch); !s.ok()) return s;
   if (absl::Status s = disk.sync_dir(layout.root()); !s.ok()) return s;
@@ -136,17 +107,9 @@ absl::Status fall_back(Disk& disk, const CheckpointLayout& layout, const StoreOp
     reached(CrashPoint::kUnfitNamed);
   }
   if (absl::Status s = disk.sync_dir(layout.snapshots()); !s.ok()) return s;
-  const ShownWitness nothing{.epoch = record.epoch, .batch = kNoBatch, .digest = 0};
-  if (absl::Status s = create_shown(disk, layout, nothing); !s.ok()) return s;  // F4
+  if (absl::Status s = announce_epoch(disk, layout, record.epoch); !s.ok()) return s;  // F4
   reached(CrashPoint::kEpochMade);
-  if (exists(disk, layout.live())) {                                            // F5
-    if (absl::Status s = disk.rename(layout.live(), layout.live_damaged()); !s.ok()) return s;
-    if (absl::Status s = disk.sync_dir(layout.root()); !s.ok()) return s;
-    reached(CrashPoint::kDamagedMovedAside);
-  }
-  if (absl::Status s = disk.rename(layout.live_next(), layout.live()); !s.ok()) return s;  // F6
-  reached(CrashPoint::kNextNamed);
-  return disk.sync_dir(layout.root());
+  return move_in(disk, layout, layout.live_next(), layout.live_damaged());  // F5, F6
 }
 
 absl::Status resume_fallback(Disk& disk, const CheckpointLayout& layout,

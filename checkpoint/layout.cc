@@ -30,9 +30,9 @@ absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayou
   const bool begun = has("live") || has("live.new") || has(CheckpointLayout::kShownName);
   // A stranger's directory may hold a "live" too: it is ours only if everything in it is.
   std::erase_if(*names, [](const std::string& name) {
-    static const std::set<std::string> kOurs{"live",         "live.new",     "live.next",
-                                             "live.damaged", "snapshots",    "SHOWN",
-                                             "SHOWN.tmp",    "job.json.tmp", "lost+found"};
+    static const std::set<std::string> kOurs{
+        "live",      "live.new", "live.next", "live.damaged", "live.repaired",
+        "snapshots", "SHOWN",    "SHOWN.tmp", "job.json.tmp", "lost+found"};
     return kOurs.contains(name);
   });
   if (!names->empty()) return CheckpointKind::kForeign;
@@ -40,8 +40,9 @@ absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayou
 }
 
 absl::Status check_no_links(Disk& disk, const CheckpointLayout& layout) {
-  for (const std::string& path : {layout.live(), layout.live_new(), layout.live_next(),
-                                  layout.live_damaged(), layout.snapshots()}) {
+  for (const std::string& path :
+       {layout.live(), layout.live_new(), layout.live_next(), layout.live_damaged(),
+        layout.live_repaired(), layout.snapshots()}) {
     auto info = disk.stat(path);
     if (absl::IsNotFound(info.status())) continue;
     if (!info.ok()) return info.status();

@@ -7,6 +7,7 @@
 //       live.new/        only while a checkpoint is being made; looked into before it is removed
 //       snapshots/N/     the state at batch N, immutable (snapshots.h)
 //       live.next/       only during a fallback: the state that takes over (fallback.h)
+//       live.repaired/   only during a repair: the state that an operator wants (repair.h)
 //       live.damaged/    after a fallback: the state that was found damaged; at most one
 //
 // live/ may hold a file DAMAGED: what a reading-back of its files found, in words. A later start
@@ -37,11 +38,18 @@ class CheckpointLayout {
   std::string live_new() const { return root_ + "/live.new"; }
   std::string live_next() const { return root_ + "/live.next"; }
   std::string live_damaged() const { return root_ + "/live.damaged"; }
+  std::string live_repaired() const { return root_ + "/live.repaired"; }
   std::string damage_note() const { return live() + "/" + kDamageName; }
   std::string snapshots() const { return root_ + "/snapshots"; }
   std::string snapshot(std::int64_t batch) const {
     return snapshots() + "/" + std::to_string(batch);
   }
+  // One that a repair made and that is none yet: it gets its name with the repair.
+  std::string repaired_snapshot(std::int64_t batch) const {
+    return snapshot(batch) + kRepairedSuffix;
+  }
+  // The live state of before a repair, which is a snapshot too: about to be removed.
+  std::string old_gone() const { return snapshots() + "/old.gone"; }
   std::string new_snapshot() const { return snapshots() + "/" + kNewSnapshotName; }
 
   static constexpr char kJobName[] = "job.json";
@@ -50,6 +58,7 @@ class CheckpointLayout {
   static constexpr char kNewSnapshotName[] = "new";
   static constexpr char kScannedName[] = "SCANNED";
   static constexpr char kPinnedName[] = "PINNED";
+  static constexpr char kRepairedSuffix[] = ".repaired";
 
  private:
   std::string root_;

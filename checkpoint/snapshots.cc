@@ -1,9 +1,11 @@
 #include "checkpoint/snapshots.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "base/crash_points.h"
 #include "base/log.h"
@@ -14,10 +16,12 @@ namespace clicktally {
 namespace {
 
 constexpr std::string_view kGone = ".gone";
+constexpr const char* kPin = CheckpointLayout::kPinnedName;
+constexpr std::size_t kLongestPinName = 64;
 
 bool is_leftover(const std::string& name) {
   return name == CheckpointLayout::kNewSnapshotName || name.ends_with(".tmp") ||
-         name.ends_with(kGone);
+         name.ends_with(kGone) || name.ends_with(CheckpointLayout::kRepairedSuffix);
 }
 
 // Renamed first: a snapshot is there whole or it is not there.
@@ -30,6 +34,8 @@ absl::Status remove_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId
     return absl::OkStatus();
   }
   if (!lock.ok()) return lock.status();
+  // Pinned since the list was read, before the lock was taken.
+  if (exists(disk, path + "/" + CheckpointLayout::kPinnedName)) return absl::OkStatus();
   reached(CrashPoint::kPruneDue);
   if (absl::Status s = disk.rename(path, gone); !s.ok()) return s;
   reached(CrashPoint::kPruneNamed);
@@ -38,7 +44,30 @@ absl::Status remove_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId
   return remove_tree(disk, gone);
 }
 
+// Its shared lock: nobody removes it meanwhile.
+absl::StatusOr<std::unique_ptr<DiskLock>> hold_snapshot(Disk& disk, const CheckpointLayout& layout,
+                                                        BatchId batch) {
+  const std::string path = layout.snapshot(batch);
+  auto lock = disk.lock_dir(path, Disk::LockMode::kShared, nullptr);
+  const bool is_going = absl::IsAlreadyExists(lock.status()) || absl::IsNotFound(lock.status());
+  if (is_going || (lock.ok() && !exists(disk, path))) {
+    auto there = list_snapshots(disk, layout);
+    if (!there.ok()) return there.status();
+    return no_such_snapshot(layout, batch, *there);
+  }
+  return lock;
+}
+
 }  // namespace
+
+absl::Status no_such_snapshot(const CheckpointLayout& layout, BatchId batch,
+                              const std::vector<SnapshotName>& there) {
+  std::vector<BatchId> batches;
+  for (const SnapshotName& name : there) batches.push_back(name.batch);
+  return absl::InvalidArgumentError(
+      fmt::format("{}: there is no snapshot of batch {}; there is {}", layout.root(), batch,
+                  batches.empty() ? "none at all" : fmt::format("{}", fmt::join(batches, ", "))));
+}
 
 absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
                                                          const CheckpointLayout& layout) {
@@ -83,7 +112,9 @@ absl::StatusOr<SnapshotReader> open_snapshot(Disk& disk, const CheckpointLayout&
 }
 
 absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {
-  if (absl::Status s = remove_tree(disk, layout.live_next()); !s.ok()) return s;
+  for (const std::string& leftover : {layout.live_next(), layout.live_repaired()}) {
+    if (absl::Status s = remove_tree(disk, leftover); !s.ok()) return s;
+  }
   auto names = disk.list(layout.snapshots());
   if (absl::IsNotFound(names.status())) {
     if (absl::Status s = disk.create_dir(layout.snapshots()); !s.ok()) return s;
@@ -121,6 +152,43 @@ absl::Status mark_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId b
   auto file =
       disk.open_append(fmt::format("{}/{}", layout.snapshot(batch), mark), Disk::Create::kKeep);
   return file.ok() ? (*file)->close() : file.status();
+}
+
+absl::StatusOr<std::string> pin_name(Disk& disk, const CheckpointLayout& layout, BatchId batch) {
+  auto text = read_file(disk, fmt::format("{}/{}", layout.snapshot(batch), kPin), 4096);
+  if (!text.ok()) return text.status();
+  return one_line(*text);
+}
+
+absl::Status check_pin_name(std::string_view name) {
+  const bool fits = name.size() <= kLongestPinName && std::ranges::all_of(name, [](char c) {
+                      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+                             c == '_' || c == '-';
+                    });
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("'{}' is no name for a pin: letters, digits, '.', '_' and '-', at most {}",
+                  escape_controls(name), kLongestPinName));
+}
+
+absl::Status pin_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch,
+                          const std::string& name, bool dry) {
+  auto lock = hold_snapshot(disk, layout, batch);
+  if (!lock.ok() || dry) return lock.status();
+  return publish_file(disk, layout.snapshot(batch), kPin, name.empty() ? "" : name + "\n");
+}
+
+absl::Status unpin_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch, bool dry) {
+  auto lock = hold_snapshot(disk, layout, batch);
+  if (!lock.ok()) return lock.status();
+  const std::string mark = fmt::format("{}/{}", layout.snapshot(batch), kPin);
+  if (!exists(disk, mark)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: snapshot {} is not pinned", layout.root(), batch));
+  }
+  if (dry) return absl::OkStatus();
+  if (absl::Status s = disk.remove(mark); !s.ok()) return s;
+  return disk.sync_dir(layout.snapshot(batch));
 }
 
 absl::Status scan_files(const CountStore& store, const ScanPace& pace,

@@ -3,9 +3,10 @@
 //     snapshots/
 //       N/           the state at batch N; N is read from it before it gets this name
 //         SCANNED    empty: every table file in it was read back whole, and agreed
-//         PINNED     empty: never pruned
+//         PINNED     never pruned; holds the name that an operator gave it, or nothing
 //       N.damaged/   a newer one than a fallback could use; left for a person to look at
-//       new/ ...     only while one is being made (new.tmp/ too), or removed (N.gone/); swept
+//       new/ ...     only while one is being made (new.tmp/, a repair's N.repaired/), or removed
+//                    (N.gone/, a repair's old.gone/); swept
 //
 // Invariants kept here
 //   I5  a snapshot is believed only after its record, its digests and the totals were read from it.
@@ -40,6 +41,10 @@ absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
 // kNoBatch if there is none.
 absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layout);
 
+// kInvalidArgument, naming those that are there.
+absl::Status no_such_snapshot(const CheckpointLayout& layout, BatchId batch,
+                              const std::vector<SnapshotName>& there);
+
 // A snapshot that somebody reads: while `lock` is held, it is not removed.
 struct SnapshotReader {
   std::unique_ptr<DiskLock> lock;
@@ -51,8 +56,8 @@ struct SnapshotReader {
 absl::StatusOr<SnapshotReader> open_snapshot(Disk& disk, const CheckpointLayout& layout,
                                              BatchId batch, const StoreOpener& open_state);
 
-// Removes what a crash left of the making and the removing of snapshots, and of a fallback that
-// did not come to its end. Makes snapshots/ if it is not there.
+// Removes what a crash left of the making and the removing of snapshots, and of a fallback or
+// repair that did not come to its end. Makes snapshots/ if it is not there.
 absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout);
 
 // Gives snapshots/new the name of `batch`, durably.
@@ -65,6 +70,17 @@ absl::Status prune_snapshots(Disk& disk, const CheckpointLayout& layout, int ret
 // Marks, for whoever looks next. No promise: it is not synced.
 absl::Status mark_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch,
                            std::string_view mark);
+
+// Pins, which an operator sets and takes away, also while a job runs: a mark changes no state, and
+// the snapshot is locked meanwhile, so it is not removed just then. Durable when OK. With `dry`
+// they only say what would be. kInvalidArgument if there is no such snapshot, or no such pin.
+absl::Status pin_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch,
+                          const std::string& name, bool dry);
+absl::Status unpin_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch, bool dry);
+// Letters, digits, '.', '_' and '-', at most 64; or none.
+absl::Status check_pin_name(std::string_view name);
+// The name inside the mark, made safe to show.
+absl::StatusOr<std::string> pin_name(Disk& disk, const CheckpointLayout& layout, BatchId batch);
 
 // Reads every table file of an open store of which `is_known` does not hold.
 absl::Status scan_files(const CountStore& store, const ScanPace& pace,

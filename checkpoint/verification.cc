@@ -15,10 +15,14 @@ namespace {
 absl::Status check_progress(const CommitRecord& record) {
   for (const auto& [id, partition] : record.partitions) {
     const Offset advanced = partition.next - partition.start;
-    if (partition.counters.records() + partition.counters.gaps == advanced) continue;
-    return absl::DataLossError(fmt::format(
-        "partition {}: {} records and {} gaps were counted, but the offsets advanced by {}", id,
-        partition.counters.records(), partition.counters.gaps, advanced));
+    const PartitionCounters& counters = partition.counters;
+    if (counters.records() + counters.gaps + partition.moved == advanced) continue;
+    const std::string moved =
+        partition.moved == 0 ? "" : fmt::format(" and operators moved them by {}", partition.moved);
+    return absl::DataLossError(
+        fmt::format("partition {}: {} records and {} gaps were counted{}, but the offsets "
+                    "advanced by {}",
+                    id, counters.records(), counters.gaps, moved, advanced));
   }
   return absl::OkStatus();
 }

@@ -74,12 +74,13 @@ enum class CrashPoint {
   kPruneSynced,  // so it is; nothing of it is removed
 
   // checkpoint/fallback.cc fall_back
-  kFallbackBegun,      // Kafka has all it takes
-  kNextCopied,         // F1
-  kNextCommitted,      // F2
-  kNextChecked,        // F2 is read back and synced
-  kUnfitNamed,         // F3, not synced
-  kEpochMade,          // F4
+  kFallbackBegun,  // Kafka has all it takes
+  kNextCopied,     // F1
+  kNextCommitted,  // F2
+  kNextChecked,    // F2 is read back and synced
+  kUnfitNamed,     // F3, not synced
+  kEpochMade,      // F4
+  // checkpoint/state_copies.cc move_in
   kDamagedMovedAside,  // F5
   kNextNamed,          // F6, not synced
   // checkpoint/fallback.cc resume_fallback

@@ -72,6 +72,7 @@ struct PartitionRecord {
   Offset next = 0;   // the first offset that is not counted yet
   std::optional<RecordFingerprint> last;
   PartitionCounters counters = {};  // since the start
+  std::int64_t moved = 0;           // by how much operators moved `next`, in all; a term of I7
   DeadLetterCounters dead_letters = {};
   friend bool operator==(const PartitionRecord&, const PartitionRecord&) = default;
 };
@@ -85,12 +86,35 @@ struct JobFingerprint {
   friend bool operator==(const JobFingerprint&, const JobFingerprint&) = default;
 };
 
-// A change that an operator made to the state, for the audit trail.
+// Clicks that were not counted from the topic but brought along by an import; of NULL among them.
+struct ImportedClicks {
+  std::int64_t clicks = 0;
+  std::int64_t of_null = 0;
+  friend bool operator==(const ImportedClicks&, const ImportedClicks&) = default;
+};
+
+// What the audit trail says of a state.
+struct StateSummary {
+  std::int64_t epoch = 0;
+  BatchId batch = kNoBatch;
+  std::int64_t clicks = 0;
+  std::map<PartitionId, Offset> next;
+  friend bool operator==(const StateSummary&, const StateSummary&) = default;
+};
+
+// A change that is no batch: by an operator, or a fallback. The audit trail.
 struct Adjustment {
   std::int64_t time_ms = 0;
   std::string command;
+  bool automatic = false;  // a fallback, which nobody asked for
+  std::optional<StateSummary> before = {},
+                              after = {};  // with those offsets alone that were changed
   friend bool operator==(const Adjustment&, const Adjustment&) = default;
 };
+// The newest that a record keeps, and of how many partitions each says the offsets: the record
+// travels with every commit. Earlier snapshots keep what theirs said.
+inline constexpr std::size_t kMostAdjustments = 16;
+inline constexpr std::size_t kMostAdjustedPartitions = 64;
 
 // The users that the batch changed, so that it can be shown again without a look at all counts: the
 // first of them, in order, and how many there were.
@@ -108,21 +132,32 @@ struct CommitRecord {
   std::map<PartitionId, PartitionRecord> partitions;
   Digest digest = 0;
   ChangedUsers changed;
-  std::vector<Adjustment> adjustments;
+  ImportedClicks imported = {};
+  std::vector<Adjustment> adjustments;  // oldest first
 
-  // Sums over the partitions. Clicks are also the sum of all counts (I4).
+  // Sums over the partitions, and what was imported. Clicks are also the sum of all counts (I4).
   PartitionCounters totals() const {
     PartitionCounters sum;
     for (const auto& [id, partition] : partitions) sum += partition.counters;
+    sum.clicks += imported.clicks;
     return sum;
   }
+  // The count of the NULL group.
+  std::int64_t null_clicks() const { return sum_of(totals().null_users) + imported.of_null; }
   friend bool operator==(const CommitRecord&, const CommitRecord&) = default;
 };
 
 // "12 clicks, 7 other events, 3 rejected (not_json 2, empty 1), 0 gaps, 0 repeated".
 std::string text_of(const PartitionCounters& counters);
 
+// Appends to the audit trail, which stays bounded. What `after` says is what `record` is now; the
+// offsets that did not change are left out of both.
+void note_adjustment(std::int64_t time_ms, std::string command,
+                     const std::optional<StateSummary>& before, CommitRecord* record);
+StateSummary summary_of(const CommitRecord& record);
+
 // "{"0":12,"1":7}": the next offsets in the JSON form that Spark uses for one topic.
 std::string offsets_json(const CommitRecord& record);
+std::string offsets_json(const std::map<PartitionId, Offset>& next);
 
 }  // namespace clicktally

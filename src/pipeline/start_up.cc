@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "absl/time/time.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -56,7 +57,8 @@ absl::Status check_job(const JobFingerprint& counted, const TopicDescription& to
     differences += fmt::format("{}{} is '{}', the checkpoint's is '{}'",
                                differences.empty() ? "" : "; ", what, is, was);
   };
-  compare("cluster id", wanted.cluster_id, counted.cluster_id);
+  // An import may not have known it; then this start fills it in.
+  if (!counted.cluster_id.empty()) compare("cluster id", wanted.cluster_id, counted.cluster_id);
   compare("topic", wanted.topic, counted.topic);
   compare("filter", wanted.filter, counted.filter);
   compare("key", wanted.key, counted.key);
@@ -132,14 +134,25 @@ absl::Status fall_back(Checkpoint& checkpoint, const TopicDescription& topic, co
   return absl::OkStatus();
 }
 
+// What an operator did to the state, until the first batch after it.
+std::string changed_text(const CommitRecord& record) {
+  if (record.adjustments.empty()) return "";
+  const Adjustment& last = record.adjustments.back();
+  if (last.automatic || !last.after) return "";
+  if (last.after->epoch != record.epoch || last.after->batch != record.batch) return "";
+  const std::string when = absl::FormatTime("%Y-%m-%d %H:%M:%S", absl::FromUnixMillis(last.time_ms),
+                                            absl::LocalTimeZone());
+  return fmt::format(", CHANGED by an operator at {}: {}", when, escape_controls(last.command));
+}
+
 // The line that ends start-up: which batch, from where, how old, what is redone, how long it took.
 void say_ready(const Checkpoint& checkpoint, const StartUp& ready, std::string_view began_as,
                const Clock& clock, const StartUpOptions& options) {
   const CommitRecord& record = checkpoint.last();
   const double seconds = static_cast<double>(clock.monotonic_ms() - options.began_ms) / 1000;
   if (record.batch == kNoBatch) {
-    log_info("{} checkpoint {}: no batch yet, offsets {}, ready in {:.3f} s", began_as,
-             options.checkpoint_path, offsets_json(record), seconds);
+    log_info("{} checkpoint {}: no batch yet{}, offsets {}, ready in {:.3f} s", began_as,
+             options.checkpoint_path, changed_text(record), offsets_json(record), seconds);
     return;
   }
   std::int64_t behind = 0;
@@ -149,11 +162,11 @@ void say_ready(const Checkpoint& checkpoint, const StartUp& ready, std::string_v
       began_as == kFellBack ? fmt::format("snapshot {} under epoch {}", record.batch, record.epoch)
                             : "the live state";
   log_info(
-      "{} checkpoint {}: batch {}{}, offsets {}, from {}, committed {:.1f} s ago, {} offsets to "
+      "{} checkpoint {}: batch {}{}{}, offsets {}, from {}, committed {:.1f} s ago, {} offsets to "
       "count since, ready in {:.3f} s",
       began_as, options.checkpoint_path, record.batch,
       checkpoint.last_was_shown() ? "" : " (shown again: nothing proves it was shown)",
-      offsets_json(record), from, age, behind, seconds);
+      changed_text(record), offsets_json(record), from, age, behind, seconds);
 }
 
 absl::StatusOr<StartUp> starting_points(const CommitRecord& record, TopicDescription topic,
@@ -215,6 +228,11 @@ absl::StatusOr<StartUp> start_up(Source& source, Checkpoint& checkpoint, const C
     if (absl::Status s = check_job(checkpoint.last().job, *topic, options); !s.ok()) return s;
   }
   if (absl::Status s = check_offsets(checkpoint.last(), *topic, options); !s.ok()) return s;
+  if (checkpoint.last().job.cluster_id.empty() && !topic->cluster_id.empty()) {
+    if (absl::Status s = checkpoint.belong_to(topic->cluster_id); !s.ok()) return s;
+    log_info("{}: the import named no cluster; it belongs to cluster {} from now on",
+             options.checkpoint_path, escape_controls(topic->cluster_id));
+  }
   auto ready = starting_points(checkpoint.last(), std::move(*topic), options);
   if (ready.ok()) say_ready(checkpoint, *ready, began_as, clock, options);
   return ready;

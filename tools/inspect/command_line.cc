@@ -171,7 +171,10 @@ absl::StatusOr<Wanted> read_command_line(int argc, char** argv) {
   if (words[0] == "--version") return Wanted{"clicktally-inspect " CLICKTALLY_VERSION "\n", {}};
   Wanted wanted;
   CommandLine& line = wanted.line;
-  line.command = find_command(words[0]);
+  // "offsets set" is a command; a checkpoint of the name set is ./set there.
+  if (words.size() > 1) line.command = find_command(words[0] + " " + words[1]);
+  if (line.command != nullptr) words.erase(words.begin());
+  if (line.command == nullptr) line.command = find_command(words[0]);
   if (line.command == nullptr) return unknown_command(words[0]);
   words.erase(words.begin());
   if (!words.empty() && asks_for_help(words[0])) return Wanted{help_of(*line.command), {}};

@@ -4,6 +4,12 @@
 
 namespace clicktally {
 
+namespace {
+
+constexpr Flag kDryRun{"dry-run", "", "shows what would be done, and writes nothing"};
+
+}  // namespace
+
 std::span<const Command> all_commands() {
   static const std::vector<Command> kCommands{
       {.name = "show",
@@ -64,6 +70,43 @@ std::span<const Command> all_commands() {
        .flags = {},
        .writes = true,
        .run = restore_command},
+      {.name = "rollback",
+       .arguments = "CHECKPOINT SNAPSHOT",
+       .summary = "back to the counts and offsets of a snapshot",
+       .details =
+           "The job must be stopped. The state before it becomes a snapshot too, so that a\n"
+           "rollback can be rolled back. The job counts again what came after the snapshot,\n"
+           "if Kafka still has it.\n",
+       .formats = "text|csv|json",
+       .flags = {kDryRun},
+       .writes = true,
+       .run = rollback_command},
+      {.name = "offsets set",
+       .arguments = "CHECKPOINT PARTITION=OFFSET...",
+       .summary = "other next offsets, the same counts",
+       .details = "The job must be stopped. What lies between is counted twice, or never: the\n"
+                  "difference is kept as `moved` in the sums of the partition. A partition that\n"
+                  "the checkpoint does not know is begun at its offset.\n",
+       .formats = "text|csv|json",
+       .flags = {kDryRun},
+       .writes = true,
+       .run = offsets_set_command},
+      {.name = "snapshots pin",
+       .arguments = "CHECKPOINT SNAPSHOT [NAME]",
+       .summary = "keeps a snapshot for ever, with a name; also while a job runs",
+       .details = "",
+       .formats = "",
+       .flags = {kDryRun},
+       .writes = true,
+       .run = pin_command},
+      {.name = "snapshots unpin",
+       .arguments = "CHECKPOINT SNAPSHOT",
+       .summary = "lets it be removed again when newer ones are there",
+       .details = "",
+       .formats = "",
+       .flags = {kDryRun},
+       .writes = true,
+       .run = unpin_command},
   };
   return kCommands;
 }
