@@ -129,7 +129,8 @@ absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
   auto snapshot = open_newest(disk, CheckpointLayout(checkpoint), open_state);
   if (!snapshot.ok()) return snapshot.status();
   if (absl::Status s = make_directory(disk, dest); !s.ok()) return s;
-  auto lock = disk.lock_dir(dest, Disk::LockMode::kExclusive, nullptr);
+  std::optional<Disk::LockMode> holder;
+  auto lock = disk.lock_dir(dest, Disk::LockMode::kExclusive, &holder);
   if (!lock.ok()) return lock.status();
   auto before = list_backups(disk, dest);
   if (!before.ok()) return before.status();
@@ -174,7 +175,8 @@ absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
     return absl::FailedPreconditionError(checkpoint + ": not empty; name an empty or a new one");
   }
   if (absl::Status s = make_directory(disk, layout.root()); !s.ok()) return s;
-  auto lock = disk.lock_dir(layout.root(), Disk::LockMode::kExclusive, nullptr);
+  std::optional<Disk::LockMode> holder;
+  auto lock = disk.lock_dir(layout.root(), Disk::LockMode::kExclusive, &holder);
   if (!lock.ok()) return lock.status();
   const std::string staged = layout.root() + "/restoring";
   BackupResult copied;

@@ -14,7 +14,9 @@
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
 #include "state/rocks_parts.h"
+#include "state/rocks_statistics.h"
 #include "state/rocks_table_scan.h"
+#include "state/statistics.h"
 
 namespace clicktally {
 namespace {
@@ -123,7 +125,7 @@ class RocksView final : public CountView {
   std::function<absl::Status(const rocksdb::Status&)> status_;
 };
 
-class RocksCountStore final : public CountStore {
+class RocksCountStore final : public CountStore, public Statistics {
  public:
   RocksCountStore(Disk& disk, std::string path, OpenMode mode, const CountStoreOptions& options)
       : path_(std::move(path)),
@@ -152,6 +154,8 @@ class RocksCountStore final : public CountStore {
         *db_, [this](const rocksdb::Status& status) { return status_of(status); });
   }
   absl::StatusOr<Digest> sum_of_file_digests() const override;
+  absl::StatusOr<UserBounds> user_bounds() const override;
+  std::vector<UserKey> split(std::size_t parts) const override { return split_users(*db_, parts); }
   absl::Status snapshot_to(const std::string& path) override;
   std::vector<TableFile> table_files() const override;
   absl::Status scan_table_file(const std::string& name, const ScanPace& pace) const override {
@@ -161,7 +165,6 @@ class RocksCountStore final : public CountStore {
  private:
   absl::Status status_of(const rocksdb::Status& status) const;
   absl::StatusOr<std::string> value_of(std::string_view key) const;
-  absl::StatusOr<Digest> digest_of_log_part() const;
   absl::Status sweep_staged_files();
   rocksdb::Status wait_for_level0();
   bool is_large(const StateCommit& commit) const;
@@ -205,6 +208,7 @@ absl::Status RocksCountStore::open() {
   rocksdb::DB* db = nullptr;
   rocksdb::Status opened;
   if (mode_ == OpenMode::kReadOnly) {
+    rocks_.max_file_opening_threads = 1;  // sixteen would be started, beside a job at work
     opened = rocksdb::DB::OpenForReadOnly(rocks_, path_, &db, /*error_if_wal_file_exists=*/false);
   } else {
     if (absl::Status status = sweep_staged_files(); !status.ok()) return status;
@@ -337,44 +341,28 @@ absl::StatusOr<Digest> RocksCountStore::sum_of_file_digests() const {
   if (absl::Status status = status_of(db_->GetPropertiesOfAllTables(&files)); !status.ok()) {
     return status;
   }
-  auto sum = digest_of_log_part();
-  if (!sum.ok()) return sum;
+  LogPart log;
+  if (absl::Status s = status_of(read_log_part(*db_, &log)); !s.ok()) return s;
+  Digest sum = log.digest;
   for (const auto& [name, properties] : files) {
     const auto digest = digest_property(*properties);
     if (!digest) return absl::DataLossError(name + ": carries no digest of its entries");
-    *sum += *digest;
+    sum += *digest;
   }
   return sum;
 }
 
-// An iterator over the memtable alone sees exactly what the log holds and no file does yet, but for
-// deletions. We never write one, so one that is there hides a count that a file still adds up.
-absl::StatusOr<Digest> RocksCountStore::digest_of_log_part() const {
-  for (const std::string& name : {rocksdb::DB::Properties::kNumDeletesActiveMemTable,
-                                  rocksdb::DB::Properties::kNumDeletesImmMemTables}) {
-    std::uint64_t deletions = 0;
-    if (!db_->GetIntProperty(name, &deletions)) {
-      return absl::InternalError(path_ + ": RocksDB does not know " + name);
-    }
-    if (deletions > 0) return absl::DataLossError(path_ + ": the log holds a deletion");
-  }
-  rocksdb::ReadOptions options;
-  options.read_tier = rocksdb::kMemtableTier;
-  const std::unique_ptr<rocksdb::Iterator> rows(db_->NewIterator(options));
-  Digest sum = 0;
-  const char first[] = {kUserPrefix};
-  for (rows->Seek(Slice(first, 1)); rows->Valid() && rows->key()[0] == kUserPrefix; rows->Next()) {
-    const auto user = StateKey::parse(view_of(rows->key()));
-    const auto count = CountValue::parse(view_of(rows->value()));
-    if (!user || !count)
-      return absl::DataLossError(path_ + ": the log holds a row that is no count");
-    sum += digest_of(*user, count->clicks);
-  }
-  if (absl::Status status = status_of(rows->status()); !status.ok()) return status;
-  return sum;
+absl::StatusOr<UserBounds> RocksCountStore::user_bounds() const {
+  UserBounds bounds;
+  if (absl::Status s = status_of(bound_users(*db_, &bounds)); !s.ok()) return s;
+  return bounds;
 }
 
 }  // namespace
+
+const Statistics& statistics_of(const CountStore& store) {
+  return dynamic_cast<const RocksCountStore&>(store);
+}
 
 absl::StatusOr<std::unique_ptr<CountStore>> open_count_store(Disk& disk, const std::string& path,
                                                              OpenMode mode,

@@ -16,6 +16,7 @@
 #include "model/state_key.h"
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
+#include "state/rocks_statistics.h"
 
 namespace clicktally {
 namespace {
@@ -80,20 +81,25 @@ class DigestCollector final : public rocksdb::TablePropertiesCollector {
       wrong_ = true;
     } else {
       sum_ += digest_of(*user, count->clicks);
+      if (users_ == 0 || *user != last_user_) ++users_;
+      last_user_ = *user;
     }
     return rocksdb::Status::OK();
   }
   rocksdb::Status Finish(rocksdb::UserCollectedProperties* properties) override {
-    (*properties)[kDigestProperty] = wrong_ ? "wrong" : to_hex(sum_);
+    for (const auto& [name, value] : GetReadableProperties()) (*properties)[name] = value;
     return rocksdb::Status::OK();
   }
   rocksdb::UserCollectedProperties GetReadableProperties() const override {
-    return {{kDigestProperty, wrong_ ? "wrong" : to_hex(sum_)}};
+    return {{kDigestProperty, wrong_ ? "wrong" : to_hex(sum_)},
+            {kUsersProperty, std::to_string(users_)}};
   }
 
  private:
   Digest sum_ = 0;
   bool wrong_ = false;
+  std::int64_t users_ = 0;  // different ones: the entries of one stand together
+  UserKey last_user_ = 0;
 };
 
 class DigestCollectorFactory final : public rocksdb::TablePropertiesCollectorFactory {

@@ -37,7 +37,7 @@ def durable_drain(binaries, kafka, topic, events, scratch, trigger_ms, *flags):
         while True:
             job.wait_until_settled()
             state = json.loads(subprocess.run(
-                [binaries / "clicktally-inspect", "show", checkpoint, "--format", "json"],
+                [binaries / "clicktally-inspect", "show", f"{checkpoint}@live", "--format", "json"],
                 capture_output=True, check=True).stdout)
             if sum(state["offsets"].values()) >= events:
                 break

@@ -181,4 +181,4 @@ def check_counts(binaries, checkpoint, topic):
     counts = inspect("export", str(checkpoint), "--format", "csv")
     if counts != topic.truth.read_bytes():
         raise Failure(f"wrong counts: the export of {checkpoint} differs from {topic.truth}")
-    return json.loads(inspect("show", str(checkpoint), "--format", "json"))
+    return json.loads(inspect("show", str(checkpoint), "--exact", "--format", "json"))

@@ -79,8 +79,8 @@ class Disk {
   virtual absl::Status sync_dir(const std::string& path) = 0;
   virtual absl::StatusOr<std::vector<std::string>> list(const std::string& path) = 0;  // sorted
   virtual absl::StatusOr<FileInfo> stat(const std::string& path) = 0;
-  // Never waits. kAlreadyExists, naming the holder's pid as the kernel knows it, when another
-  // process holds it; then `*holder` (may be null) says how it is held, if the kernel tells.
+  // Never waits. kAlreadyExists when another process holds it; then `*holder` says how, and the
+  // message names its pid, if the kernel tells. With null it is not asked, which costs time.
   virtual absl::StatusOr<std::unique_ptr<DiskLock>> lock_dir(const std::string& path, LockMode mode,
                                                              std::optional<LockMode>* holder) = 0;
   // True for file systems whose locks or syncs cannot be trusted (NFS, SMB, FUSE, ...).

@@ -250,8 +250,9 @@ class PosixDisk final : public Disk {
       return std::make_unique<PosixDirLock>(fd.release());
     }
     if (errno != EWOULDBLOCK) return errno_status("lock", path, errno);
+    if (holder == nullptr) return absl::AlreadyExistsError(path + ": in use by another process");
     const Holder held = holder_of(fd.get());
-    if (holder != nullptr) *holder = held.mode;
+    *holder = held.mode;
     return absl::AlreadyExistsError(fmt::format(
         "{}: in use by {}", path, held.pid.empty() ? "another process" : "process " + held.pid));
   }

@@ -317,8 +317,11 @@ TEST_F(LockTest, DirectoriesAreLockedEachForItselfAndEachByItsOwnHolder) {
   EXPECT_TRUE(lock(kExclusive).ok());
   const Holder writer(dir_.path(), kExclusive);
   expect_refused(kExclusive, kExclusive, writer.pid());
-  EXPECT_EQ(std::string(disk_->lock_dir(dir_.file("a"), kExclusive, nullptr).status().message()),
+  std::optional<Disk::LockMode> holder;
+  EXPECT_EQ(std::string(disk_->lock_dir(dir_.file("a"), kExclusive, &holder).status().message()),
             dir_.file("a") + ": in use by process " + other.pid());
+  EXPECT_EQ(std::string(disk_->lock_dir(dir_.file("a"), kExclusive, nullptr).status().message()),
+            dir_.file("a") + ": in use by another process");
 }
 
 TEST_F(LockTest, LocksLeaveNoFilesBehind) {

@@ -326,8 +326,8 @@ def inspect(*arguments):
 
 
 def show(test, checkpoint):
-    """`show --format json`, which recomputes the digest by a scan (I4); its terms add up (I7)."""
-    done = inspect("show", checkpoint, "--format", "json")
+    """What the live state says, its digest recomputed by a scan (I4); its terms add up (I7)."""
+    done = inspect("show", f"{checkpoint}@live", "--exact", "--format", "json")
     test.assertEqual((done.code, done.errors), (0, b""), f"{done}")
     state = json.loads(done.out)
     sums = collections.Counter()
@@ -361,7 +361,8 @@ def read_csv(lines):
 
 
 def export(test, checkpoint):
-    done = inspect("export", checkpoint, "--format", "csv")
+    """user -> clicks of the live state, also under a running job."""
+    done = inspect("export", f"{checkpoint}@live", "--format", "csv")
     test.assertEqual((done.code, done.errors), (0, b""), f"{done.errors}")
     return read_csv(done.out.decode().splitlines())
 

@@ -63,7 +63,7 @@ class HardshipTest(unittest.TestCase):
 
     def both_refuse(self, code, pattern):
         """Both programs, and nobody hangs."""
-        self.assert_line(inspect("show", self.checkpoint), code, pattern)
+        self.assert_line(inspect("show", f"{self.checkpoint}@live"), code, pattern)
         job = self.command("--available-now", "--no-fallback", "--log-level", "error",
                            bootstrap=NOWHERE)
         self.assert_line(self.end(job), code, pattern)

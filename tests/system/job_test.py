@@ -576,7 +576,7 @@ class DamageTest(JobTest):
                 with self.subTest(file=path.name, harm=harm):
                     self.harm(path, harm, len(data) // 2)
                     before = tree(self.checkpoint)
-                    self.assert_refused(inspect("show", self.checkpoint), 5,
+                    self.assert_refused(inspect("show", f"{self.checkpoint}@live", "--exact"), 5,
                                         "restore the checkpoint")
                     # A start reads no block of counts, so a flip there is found when one is read.
                     if (name, harm) != (r"\d+\.sst", "flip"):
@@ -606,7 +606,7 @@ class DamageTest(JobTest):
             flipped = bytearray(self.bytes[path])
             flipped[at] ^= 1 << random.randrange(8)
             path.write_bytes(flipped)
-            done = inspect("export", self.checkpoint)
+            done = inspect("export", f"{self.checkpoint}@live")
             with self.subTest(file=path.name, at=at):
                 if done.code == 0:
                     self.assertEqual(clicktally.read_csv(done.out.decode().splitlines()),
@@ -660,10 +660,11 @@ class InspectTest(JobTest):
         self.assertEqual((state["batchId"], state["totalClicks"], state["users"]), (0, 5, 3))
         self.assertEqual(state["offsets"], {"0": 2, "1": 2, "2": 1})
         self.assertEqual((state["topic"], state["jobRunning"]), (self.topic, False))
-        got = inspect("get", self.checkpoint, "NULL", "-5", "2147483647", "3")
-        self.assertEqual((got.code, got.out), (0, b"NULL\t3\n-5\t1\n2147483647\t1\n3\t0\n"))
+        got = inspect("get", self.checkpoint, "NULL", "-5", "2147483647", "3", "--format", "csv")
+        self.assertEqual((got.code, got.out.decode().split("\n")), (0, [
+            "user_id,total_clicks,last_batch", ",3,0", "-5,1,0", "2147483647,1,0", "3,0,", ""]))
         got = inspect("get", self.checkpoint, "null", "--format", "json")
-        self.assertEqual(json.loads(got.out), {"user_id": None, "total_clicks": 3})
+        self.assertEqual(json.loads(got.out), {"user_id": None, "total_clicks": 3, "last_batch": 0})
         text = inspect("show", self.checkpoint)
         self.assertEqual((text.code, text.errors), (0, b""))
         self.assertRegex(text.out.decode(), r"(?m)^batch +0$")

@@ -121,19 +121,22 @@ class InspectTest(RecoveryTest):
             self.send(user)
             self.drain()
         state = show(self, self.checkpoint)
-        self.assertEqual(state["snapshots"], {"count": 3, "newestBatchId": state["batchId"],
-                                              "newestTimeMs": state["timeMs"]})
+        found = state["snapshots"]
+        self.assertEqual((found["count"], found["newestBatchId"], found["newestTimeMs"]),
+                         (3, state["batchId"], state["timeMs"]))
+        self.assertEqual(found["readBackBatchId"], state["batchId"])
         (self.checkpoint / "snapshots/1/PINNED").touch(mode=0o600)
         (self.checkpoint / "snapshots/0/CURRENT").unlink()
         done = inspect("snapshots", self.checkpoint, "--format", "json")
         self.assertEqual((done.code, done.errors), (0, b""), f"{done}")
-        listed = json.loads(done.out)
-        self.assertEqual([(s["batchId"], s["pinned"], s["damaged"], s["readBack"]) for s in listed],
-                         [(0, False, True, True), (1, True, False, True), (2, False, False, True)])
-        self.assertEqual(listed[2]["totalClicks"], 3)
-        text = inspect("snapshots", self.checkpoint).out.decode()
-        self.assertRegex(text, r"(?m)^ +0 damaged ")
-        self.assertRegex(text, r"(?m)^ +1 \d{4}-\d\d-\d\d [\d:.]+ +0 +[\d,]+ read back, pinned$")
+        listed = [json.loads(line) for line in done.out.splitlines()]
+        self.assertEqual([(s["batchId"], s["pinned"], s["readBack"], s["totalClicks"])
+                          for s in listed], [(0, False, True, 1), (1, True, True, 2),
+                                             (2, False, True, 3)])
+        done = inspect("verify", self.checkpoint)  # whether they are whole
+        self.assertEqual(done.code, 5, f"{done}")
+        self.assertRegex(done.out.decode(), r"(?m)^record\S* \S+ \S+ +snapshots/0 +DAMAGED ")
+        self.assertRegex(done.errors.decode(), r": safe to restart from batch 2 [^\n]+, but: ")
         self.assertRegex(inspect("show", self.checkpoint).out.decode(),
                          r"(?m)^snapshots +3, the newest of batch 2, \d{4}-")
 
@@ -144,6 +147,7 @@ class InspectTest(RecoveryTest):
         done = inspect("show", self.checkpoint)
         self.assertEqual(done.code, 5, f"{done}")
         self.assertRegex(done.errors.decode(), r"MANIFEST[^\n]+ newest snapshot, of batch 0")
+        self.assertRegex(done.out.decode(), r"(?m)^read from +snapshot 0$")
 
 
 class FallbackTest(RecoveryTest):

@@ -73,8 +73,14 @@ absl::StatusOr<std::int64_t> number_of(const CommandLine& line, std::string_view
 
 absl::Status show_command(Disk& disk, const CommandLine& line);
 absl::Status get_command(Disk& disk, const CommandLine& line);
+absl::Status top_command(Disk& disk, const CommandLine& line);
+absl::Status list_command(Disk& disk, const CommandLine& line);
 absl::Status export_command(Disk& disk, const CommandLine& line);
+absl::Status offsets_command(Disk& disk, const CommandLine& line);
+absl::Status batches_command(Disk& disk, const CommandLine& line);
 absl::Status snapshots_command(Disk& disk, const CommandLine& line);
+absl::Status diff_command(Disk& disk, const CommandLine& line);
+absl::Status verify_command(Disk& disk, const CommandLine& line);
 absl::Status dead_letters_command(Disk& disk, const CommandLine& line);
 absl::Status backup_command(Disk& disk, const CommandLine& line);
 absl::Status restore_command(Disk& disk, const CommandLine& line);

@@ -7,7 +7,6 @@
 
 #include "absl/strings/escaping.h"
 #include "base/text.h"
-#include "checkpoint/checkpoint_reader.h"
 #include "tools/inspect/commands.h"
 #include "tools/inspect/open.h"
 #include "tools/inspect/output.h"
@@ -63,24 +62,26 @@ absl::Status dead_letters_command(Disk& disk, const CommandLine& line) {
         "dead-letters --raw: bytes of a topic could command a terminal; send them to a file or a "
         "pipe");
   }
-  auto reader = open_reader(disk, line.checkpoint);
-  if (!reader.ok()) return reader.status();
-  const CommitRecord& record = reader->state.record;
+  auto source = open_source(disk, line);
+  if (!source.ok()) return source.status();
+  const CommitRecord& record = source->record;
   Output output;
   bool wanted = true;
   std::int64_t skipped = 0;
   for (const auto& [id, partition] : record.partitions) {
-    const absl::Status scanned = reader->view->scan_dead_letters(
+    const absl::Status scanned = source->view->scan_dead_letters(
         id, partition.dead_letters.first, [&](const DeadLetter& letter) {
           if (*cause && letter.cause != **cause) return true;
           wanted = output.write(raw ? raw_line(letter, &skipped)
                                     : dead_letter_json(record.job.topic, letter));
           return wanted;
         });
-    if (!scanned.ok()) return scanned;
+    if (!scanned.ok()) return finish(output, scanned);
     if (!wanted) break;
   }
-  if (absl::Status status = output.finish(); !status.ok() || skipped == 0) return status;
+  if (absl::Status status = finish(output, source->damage); !status.ok() || skipped == 0) {
+    return status;
+  }
   return absl::AbortedError(fmt::format(
       "dead-letters: left out {} that no line can hold (tombstones, values with line breaks); take "
       "them from the base64 of the JSON lines, without --raw",

@@ -23,43 +23,40 @@ std::size_t width_of(std::string_view text) {
 }
 
 bool is_number(Kind kind) {
-  return kind != Kind::kText && kind != Kind::kTime && kind != Kind::kYesNo;
+  return kind == Kind::kId || kind == Kind::kUser || kind == Kind::kCount || kind == Kind::kBytes;
 }
 
 std::string text_of(const Cell& cell, Kind kind) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return escape_controls(*text);
-  if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "yes" : "no";
-  if (const auto* number = std::get_if<std::int64_t>(&cell)) {
-    switch (kind) {
-      case Kind::kCount:
-        return group_thousands(*number);
-      case Kind::kBytes:
-        return bytes_text(*number);
-      case Kind::kTime:
-        return local_time(*number);
-      default:
-        return fmt::format("{}", *number);
-    }
+  switch (cell.holds) {
+    case Cell::Holds::kNothing:
+      return kind == Kind::kUser ? "NULL" : "-";
+    case Cell::Holds::kText:
+      return escape_controls(cell.text);
+    case Cell::Holds::kYesNo:
+      return cell.number != 0 ? "yes" : "no";
+    case Cell::Holds::kNumber:
+      break;
   }
-  return kind == Kind::kUser ? "NULL" : "-";
+  if (kind == Kind::kCount) return group_thousands(cell.number);
+  if (kind == Kind::kBytes) return bytes_text(cell.number);
+  return kind == Kind::kTime ? local_time(cell.number) : fmt::format("{}", cell.number);
 }
 
 std::string csv_of(const Cell& cell) {
-  if (const auto* yes = std::get_if<bool>(&cell)) return *yes ? "true" : "false";
-  if (const auto* number = std::get_if<std::int64_t>(&cell)) return fmt::format("{}", *number);
-  const auto* text = std::get_if<std::string>(&cell);
-  if (text == nullptr) return "";
-  std::string safe = escape_controls(*text);
+  if (cell.holds == Cell::Holds::kNothing) return "";
+  if (cell.holds == Cell::Holds::kNumber) return fmt::format("{}", cell.number);
+  if (cell.holds == Cell::Holds::kYesNo) return cell.number != 0 ? "true" : "false";
+  const std::string safe = escape_controls(cell.text);
   if (safe.find_first_of(",\"") == safe.npos) return safe;
   std::string quoted = "\"";
   for (const char c : safe) quoted.append(c == '"' ? 2 : 1, c);
   return quoted + '"';
 }
 
-std::string json_of(const Cell& cell) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return json_text(*text);
-  const std::string same = csv_of(cell);
-  return same.empty() ? "null" : same;
+std::string json_of(const Cell& cell, Kind kind) {
+  if (cell.holds == Cell::Holds::kNothing) return "null";
+  if (cell.holds != Cell::Holds::kText) return csv_of(cell);
+  return kind == Kind::kJson ? cell.text : json_text(cell.text);
 }
 
 }  // namespace
@@ -86,7 +83,8 @@ bool Table::add(const std::vector<Cell>& row) {
   std::string line;
   for (std::size_t i = 0; i < row.size(); ++i) {
     if (i > 0) line += ',';
-    line += json ? fmt::format("\"{}\":{}", columns_[i].key, json_of(row[i])) : csv_of(row[i]);
+    line += json ? fmt::format("\"{}\":{}", columns_[i].key, json_of(row[i], columns_[i].kind))
+                 : csv_of(row[i]);
   }
   return output_.write(json ? "{" + line + "}\n" : line + "\n");
 }
@@ -122,6 +120,7 @@ bool Table::write_text(const std::vector<std::string>& cells, bool heading) {
     const bool last = i + 1 == cells.size();
     line += is_number(columns_[i].kind) ? fill + cells[i] : cells[i] + (last ? "" : fill);
   }
+  line.erase(line.find_last_not_of(' ') + 1);
   return output_.write((heading ? output_.bold(line) : line) + "\n");
 }
 

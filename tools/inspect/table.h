@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
 #include "tools/inspect/commands.h"
@@ -28,14 +28,25 @@ struct Column {
     kBytes,
     kTime,  // milliseconds since the Unix epoch
     kYesNo,
+    kJson,  // a text that is JSON, ours
   };
   std::string_view key;    // in csv and json
   std::string_view title;  // for people
   Kind kind = Kind::kText;
 };
 
-// Nothing where a value is not known.
-using Cell = std::variant<std::monostate, std::int64_t, bool, std::string>;
+struct Cell {
+  enum class Holds { kNothing, kNumber, kYesNo, kText };
+
+  Cell() = default;  // where a value is not known
+  Cell(std::int64_t value) : holds(Holds::kNumber), number(value) {}
+  Cell(bool value) : holds(Holds::kYesNo), number(value ? 1 : 0) {}
+  Cell(std::string value) : holds(Holds::kText), text(std::move(value)) {}
+
+  Holds holds = Holds::kNothing;
+  std::int64_t number = 0;
+  std::string text;
+};
 
 class Table {
  public:

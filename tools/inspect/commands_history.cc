@@ -1,0 +1,168 @@
+// offsets, batches and snapshots: what there was and up to where, without a look at any count.
+#include <fmt/format.h>
+
+#include "absl/strings/str_replace.h"
+#include "base/text.h"
+#include "checkpoint/commit_record_codec.h"
+#include "checkpoint/snapshots.h"
+#include "tools/inspect/commands.h"
+#include "tools/inspect/history.h"
+#include "tools/inspect/open.h"
+#include "tools/inspect/table.h"
+
+namespace clicktally {
+namespace {
+
+using Kind = Column::Kind;
+
+constexpr std::int64_t kUsualBatches = 20;
+
+Cell changed_of(const CommitRecord& record) {
+  return record.batch == kNoBatch ? Cell() : Cell(record.changed.in_all);
+}
+
+// What one batch added: its record less the one before it, if that is known.
+std::vector<Cell> batch_row(const CommitRecord& record, const CommitRecord* before) {
+  const bool known = before != nullptr || record.batch == 0;
+  const PartitionCounters now = record.totals();
+  const PartitionCounters then = before != nullptr ? before->totals() : PartitionCounters{};
+  const auto added = [&](std::int64_t left, std::int64_t right) {
+    return known ? Cell(left - right) : Cell();
+  };
+  return {record.batch,
+          record.time_ms,
+          added(now.records(), then.records()),
+          added(now.clicks, then.clicks),
+          added(now.rejected(), then.rejected()),
+          added(now.gaps, then.gaps),
+          changed_of(record),
+          record.epoch,
+          offsets_json(record)};
+}
+
+// A snapshot that is removed while it is looked at has no size.
+std::int64_t bytes_of(Disk& disk, const std::string& path) {
+  std::int64_t bytes = 0;
+  auto files = disk.list(path);
+  if (!files.ok()) return 0;
+  for (const std::string& file : *files) {
+    auto info = disk.stat(path + "/" + file);
+    if (info.ok()) bytes += static_cast<std::int64_t>(info->size_bytes);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<CommitRecord>> past_record(const Source& source, BatchId batch) {
+  if (batch == source.record.batch) return source.record;
+  if (batch < 0) return std::nullopt;
+  auto bytes = source.store->history(batch);
+  if (!bytes.ok()) return bytes.status();
+  if (!*bytes) return std::nullopt;
+  auto record = decode_commit_record(**bytes);
+  if (!record.ok()) return record.status();
+  if (record->batch != batch) return std::nullopt;  // its slot holds a later one
+  return *std::move(record);
+}
+
+void write_partitions(Output& output, Format format, const CommitRecord& record) {
+  Table table(output, format,
+              {{"partition", "partition", Kind::kId},
+               {"start", "start", Kind::kId},
+               {"next", "next", Kind::kId},
+               {"clicks", "clicks", Kind::kCount},
+               {"otherEvents", "other", Kind::kCount},
+               {"rejected", "rejected", Kind::kCount},
+               {"gaps", "gaps", Kind::kCount},
+               {"repeated", "repeated", Kind::kCount}});
+  for (const auto& [id, partition] : record.partitions) {
+    const PartitionCounters& counters = partition.counters;
+    table.add({std::int64_t{id}, partition.start, partition.next, counters.clicks,
+               counters.other_events, counters.rejected(), counters.gaps, counters.repeated});
+  }
+  table.end();
+}
+
+absl::Status offsets_command(Disk& disk, const CommandLine& line) {
+  if (absl::Status s = check_arguments(line, 0, 0); !s.ok()) return s;
+  auto source = open_source(disk, line);
+  if (!source.ok()) return source.status();
+  Output output;
+  if (line.format == Format::kJson) {
+    output.write(fmt::format("{{{}:{}}}\n", json_text(source->record.job.topic),
+                             offsets_json(source->record)));
+  } else {
+    write_partitions(output, line.format, source->record);
+  }
+  return finish(output, source->damage);
+}
+
+absl::Status batches_command(Disk& disk, const CommandLine& line) {
+  if (absl::Status s = check_arguments(line, 0, 0); !s.ok()) return s;
+  auto limit = number_of(line, "limit", 1, kHistorySlots, kUsualBatches);
+  if (!limit.ok()) return limit.status();
+  auto source = open_source(disk, line);
+  if (!source.ok()) return source.status();
+  Output output;
+  Table table(output, line.format,
+              {{"batchId", "batch", Kind::kId},
+               {"timeMs", "committed", Kind::kTime},
+               {"records", "records", Kind::kCount},
+               {"clicks", "clicks", Kind::kCount},
+               {"rejected", "rejected", Kind::kCount},
+               {"gaps", "gaps", Kind::kCount},
+               {"changedUsers", "users", Kind::kCount},
+               {"epoch", "epoch", Kind::kId},
+               {"offsets", "offsets", Kind::kJson}});
+  std::optional<CommitRecord> record = source->record;
+  absl::Status damage = source->damage;
+  for (std::int64_t left = *limit; left > 0 && record && record->batch != kNoBatch; --left) {
+    auto before = past_record(*source, record->batch - 1);
+    if (!before.ok()) {
+      if (!absl::IsDataLoss(before.status())) return before.status();
+      damage = before.status();  // what was read so far is good
+      before = std::nullopt;
+    }
+    const bool wanted = table.add(batch_row(*record, *before ? &**before : nullptr));
+    if (!wanted) break;
+    record = *std::move(before);
+  }
+  table.end();
+  return finish(output, damage);
+}
+
+absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
+  if (absl::Status s = check_arguments(line, 0, 0); !s.ok()) return s;
+  auto source = open_source(disk, line);
+  if (!source.ok()) return source.status();
+  auto names = list_snapshots(disk, source->layout);
+  if (!names.ok()) return names.status();
+  Output output;
+  Table table(output, line.format,
+              {{"batchId", "batch", Kind::kId},
+               {"timeMs", "committed", Kind::kTime},
+               {"epoch", "epoch", Kind::kId},
+               {"totalClicks", "clicks", Kind::kCount},
+               {"bytes", "bytes", Kind::kBytes},
+               {"readBack", "read back", Kind::kYesNo},
+               {"pinned", "pinned", Kind::kYesNo}});
+  absl::Status damage = source->damage;
+  for (const SnapshotName& name : *names) {
+    auto record = past_record(*source, name.batch);
+    if (!record.ok()) {
+      if (!absl::IsDataLoss(record.status())) return record.status();
+      damage = record.status();
+      record = std::nullopt;
+    }
+    const auto& known = *record;
+    const std::int64_t bytes = bytes_of(disk, source->layout.snapshot(name.batch));
+    table.add({name.batch, known ? Cell(known->time_ms) : Cell(),
+               known ? Cell(known->epoch) : Cell(), known ? Cell(known->totals().clicks) : Cell(),
+               bytes, name.scanned, name.pinned});
+  }
+  table.end();
+  return finish(output, damage);
+}
+
+}  // namespace clicktally
