@@ -6,9 +6,11 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <tuple>
 
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
+#include "checkpoint/fallback.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
@@ -116,10 +118,58 @@ absl::Status copy_or_reuse(Disk& disk, const std::string& from, const std::strin
   return disk.sync_dir(to);
 }
 
-absl::Status make_directory(Disk& disk, const std::string& path) {
-  if (disk.stat(path + "/.").ok()) return absl::OkStatus();
-  if (absl::Status s = disk.create_dir(path); !s.ok()) return s;
-  return disk.sync_dir(path + "/..");
+// Whether `next` goes on from what `kept` holds: the same job, and no partition behind. A
+// checkpoint that fell back may do so later.
+absl::Status check_succession(const std::string& kept_path, const CommitRecord& kept,
+                              const CommitRecord& next) {
+  const auto refuse = [&](std::string_view why) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: {}; name another directory, or remove this backup", kept_path, why));
+  };
+  if (kept.job != next.job) {
+    return refuse(fmt::format("a backup of another job, topic '{}' of cluster '{}'",
+                              escape_controls(kept.job.topic),
+                              escape_controls(kept.job.cluster_id)));
+  }
+  for (const auto& [id, partition] : kept.partitions) {
+    const auto found = next.partitions.find(id);
+    if (found == next.partitions.end() || found->second.start != partition.start) {
+      return refuse(fmt::format(
+          "a backup of another checkpoint, which began with other offsets in partition {}", id));
+    }
+    if (found->second.next < partition.next) {
+      return refuse(fmt::format(
+          "holds batch {} of epoch {}, up to offset {} of partition {}, later than the snapshot of "
+          "batch {} of epoch {}, up to offset {}",
+          kept.batch, kept.epoch, partition.next, id, next.batch, next.epoch, found->second.next));
+    }
+  }
+  const bool older = std::tie(next.epoch, next.batch) < std::tie(kept.epoch, kept.batch);
+  const bool same = next.epoch == kept.epoch && next.batch == kept.batch;
+  if (older || (same && next.digest != kept.digest)) {
+    return refuse(
+        fmt::format("holds batch {} of epoch {}, which the snapshot of batch {} of epoch "
+                    "{} does not come from",
+                    kept.batch, kept.epoch, next.batch, next.epoch));
+  }
+  return absl::OkStatus();
+}
+
+// The record of the backup that is there. One that does not open cannot say whose it is.
+absl::StatusOr<CommitRecord> record_of(Disk& disk, const std::string& path,
+                                       const StoreOpener& open_state) {
+  auto store = open_state(disk, path, OpenMode::kReadOnly);
+  absl::Status damage = store.status();
+  if (store.ok()) {
+    auto record = verify_record(**store);
+    if (record.ok()) return record;
+    damage = record.status();
+  }
+  if (!absl::IsDataLoss(damage) && !absl::IsNotFound(damage)) return damage;
+  return absl::DataLossError(fmt::format(
+      "{}: this backup is damaged, so whose it is cannot be told: {}; if it is of this job, remove "
+      "it and back up again",
+      path, words_of(damage)));
 }
 
 }  // namespace
@@ -128,7 +178,7 @@ absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
                                      const std::string& dest, const StoreOpener& open_state) {
   auto snapshot = open_newest(disk, CheckpointLayout(checkpoint), open_state);
   if (!snapshot.ok()) return snapshot.status();
-  if (absl::Status s = make_directory(disk, dest); !s.ok()) return s;
+  if (absl::Status s = make_directories(disk, dest); !s.ok()) return s;
   std::optional<Disk::LockMode> holder;
   auto lock = disk.lock_dir(dest, Disk::LockMode::kExclusive, &holder);
   if (!lock.ok()) return lock.status();
@@ -137,7 +187,13 @@ absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
 
   BackupResult result{.record = snapshot->record};
   const BackupName name{snapshot->record.epoch, snapshot->record.batch};
-  if (!before->empty() && before->back() == name) return result;  // it is there already
+  if (!before->empty()) {
+    const std::string kept_path = dest + "/" + before->back().text();
+    auto kept = record_of(disk, kept_path, open_state);
+    if (!kept.ok()) return kept.status();
+    if (absl::Status s = check_succession(kept_path, *kept, snapshot->record); !s.ok()) return s;
+    if (before->back() == name) return result;  // it is there already
+  }
   const std::string staged = dest + "/new";
   if (absl::Status s = remove_tree(disk, staged); !s.ok()) return s;
   const std::string reuse = before->empty() ? "" : dest + "/" + before->back().text();
@@ -174,14 +230,16 @@ absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
   if (*kind != CheckpointKind::kAbsent) {
     return absl::FailedPreconditionError(checkpoint + ": not empty; name an empty or a new one");
   }
-  if (absl::Status s = make_directory(disk, layout.root()); !s.ok()) return s;
+  if (absl::Status s = make_directories(disk, layout.root()); !s.ok()) return s;
   std::optional<Disk::LockMode> holder;
   auto lock = disk.lock_dir(layout.root(), Disk::LockMode::kExclusive, &holder);
   if (!lock.ok()) return lock.status();
   const std::string staged = layout.root() + "/restoring";
   BackupResult copied;
   if (absl::Status s = copy_or_reuse(disk, backup, staged, "", &copied); !s.ok()) return s;
-  ++record->epoch;
+  // The lost machine may have fallen back since, once or more often, and shown batches under the
+  // epochs that came next. No checkpoint has had more epochs than the world has had seconds.
+  record->epoch = std::max(record->epoch + 1, time_ms / 1000);
   record->adjustments.push_back(
       {.time_ms = time_ms,
        .command = fmt::format("restored from the backup of batch {}", record->batch)});

@@ -8,7 +8,10 @@
 // Invariants kept here
 //   I5  a backup gets its name after it was read back whole; the one before it goes only then. What
 //       is brought back is read whole first, and is no checkpoint before it is whole.
-//   I6  what is brought back goes on under a higher epoch: later batches may have been shown.
+//       A backup is replaced only by what goes on from it: not by another job's, nor by an older
+//       one.
+//   I6  what is brought back goes on under a higher epoch than any that the lost machine can have
+//       shown: at least the seconds since 1970 (docs/decisions/0017).
 //   I8  the job may run meanwhile: the snapshot is locked, and nothing in the checkpoint is
 //   changed.
 #pragma once

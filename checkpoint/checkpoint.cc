@@ -13,22 +13,6 @@
 #include "checkpoint/verification.h"
 
 namespace clicktally {
-namespace {
-
-// Like mkdir -p, each new name made durable in its parent.
-absl::Status make_directories(Disk& disk, const std::string& path) {
-  if (disk.stat(path + "/.").ok()) return absl::OkStatus();
-  const std::size_t slash = path.find_last_of('/');
-  const std::string parent =
-      slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
-  if (path.empty() || parent == path) return absl::InvalidArgumentError("the path is empty");
-  if (absl::Status status = make_directories(disk, parent); !status.ok()) return status;
-  const absl::Status made = disk.create_dir(path);
-  if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
-  return disk.sync_dir(parent);
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::open(Disk& disk, const std::string& path,
                                                              const CheckpointOptions& options) {
@@ -77,6 +61,8 @@ absl::Status Checkpoint::recover() {
       return absl::FailedPreconditionError(
           layout_.root() +
           ": neither empty nor a checkpoint of clicktally; name an empty or a new directory");
+    case CheckpointKind::kLost:
+      return lost_job_file(layout_);
     case CheckpointKind::kAbsent:
       return may_be_made();
     case CheckpointKind::kUnfinished:

@@ -11,7 +11,7 @@
 //   I9  the dead letters that are kept stay within most_dead_letter_bytes.
 //
 // Recovery, in the order in which it happens; docs/recovery.md has every crash window:
-//   1 the directory: there, ours, not writable by others, no links, on a local file system
+//   1 the directory: there, owned by us, not writable by others, no links, on a local file system
 //   2 the lock                                                (I8)
 //   3 job.json: whole and of our format
 //   4 a repair or a fallback that was cut short is gone on with   (repair.h, fallback.h)

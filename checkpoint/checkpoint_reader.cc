@@ -35,6 +35,7 @@ absl::Status why_not_whole(Disk& disk, const CheckpointLayout& layout, Checkpoin
     return absl::FailedPreconditionError(
         layout.root() + ": not a checkpoint of clicktally (it has no job.json); check the path");
   }
+  if (kind == CheckpointKind::kLost) return lost_job_file(layout);
   if (kind == CheckpointKind::kUnfinished) {
     const auto found = read_unfinished(disk, layout, open_state);
     if (exists(disk, layout.job_file())) return absl::OkStatus();

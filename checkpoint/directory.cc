@@ -28,12 +28,7 @@ absl::Status check_directory(Disk& disk, const CheckpointLayout& layout) {
         root + ": a link that leads nowhere; mend the link, or name another directory");
   }
   if (!info.ok()) return info.status();
-  if ((info->mode & 0022) != 0) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{}: others may write it (mode {:o}), so its counts cannot be trusted; chmod go-w {}", root,
-        info->mode, root));
-  }
-  if (absl::Status s = check_no_links(disk, layout); !s.ok()) return s;
+  if (absl::Status s = check_ours(disk, layout); !s.ok()) return s;
   auto remote = disk.is_network_file_system(root);
   if (!remote.ok()) return remote.status();
   if (*remote) {

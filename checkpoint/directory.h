@@ -13,8 +13,8 @@
 
 namespace clicktally {
 
-// The directory is there, others may not write it, nothing of ours in it is a link, it is on a
-// local file system. kFailedPrecondition otherwise.
+// The directory is there and ours (check_ours), nothing of ours in it is a link, it is on a local
+// file system. kFailedPrecondition otherwise.
 absl::Status check_directory(Disk& disk, const CheckpointLayout& layout);
 
 // The writer's lock. Waits a few seconds for readers, who hold theirs for the moment of opening

@@ -69,12 +69,22 @@ enum class CheckpointKind {
   kAbsent,      // no such directory, or nothing in it: a new checkpoint may be made
   kUnfinished,  // the making of a checkpoint was cut short before job.json
   kWhole,
+  kLost,     // it has what only a whole checkpoint gets, and no job.json: damage, never a new one
   kForeign,  // not empty, and not ours
 };
 absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayout& layout);
 
-// Nothing of ours may be a link: what is read and removed through one could lie anywhere.
+// kDataLoss: job.json is missing from a checkpoint that has counted.
+absl::Status lost_job_file(const CheckpointLayout& layout);
+
+// The directory and those in it must be ours, for others could change the counts: our own (whoever
+// we are: root too is at the mercy of a directory's owner), not writable by anyone else, and, but
+// for the checkpoint's own path, no links: what is read and removed through one could lie anywhere.
+absl::Status check_ours(Disk& disk, const CheckpointLayout& layout);
+// Of that, what concerns links.
 absl::Status check_no_links(Disk& disk, const CheckpointLayout& layout);
+// kFailedPrecondition if a link or a file stands where only a directory can be.
+absl::Status check_no_link(Disk& disk, const std::string& path);
 
 // job.json: {"format":1,"checksum":"<hash64 of the format's name>"}
 std::string job_file_text();

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <map>
 #include <utility>
 
 #include "base/crash_points.h"
@@ -107,29 +109,44 @@ bool SnapshotKeeper::stopping() const {
 // --- The thread ----------------------------------------------------------------------------------
 
 void SnapshotKeeper::work() {
-  bool loaded = false;
-  bool scrubbed = true;  // a start has better things to do
+  bool scrub_is_due = false;  // a start has better things to do
   while (true) {
-    std::optional<CommitRecord> taken;
+    bool taken = false;
     {
       std::unique_lock lock(mutex_);
       const auto called = [this] { return stopping_ || taken_.has_value(); };
-      if (scrubbed) changed_.wait_for(lock, kBetweenScrubs, called);
+      if (!scrub_is_due) changed_.wait_for(lock, kBetweenScrubs, called);
       if (stopping_ || !failure_.ok()) return;
-      taken = std::exchange(taken_, std::nullopt);
+      taken = taken_.has_value();
     }
-    absl::Status done;
-    const absl::Status not_thrown = status_of_body([&] {
-      if (taken && !std::exchange(loaded, true)) load_scanned();
-      done = taken ? keep(*taken) : scrub();
-    });
-    if (!not_thrown.ok()) done = not_thrown;
-    scrubbed = !taken;
-    const std::lock_guard lock(mutex_);
-    if (!done.ok()) failure_ = done;
-    if (taken) busy_ = hurry_ = false;
-    changed_.notify_all();
+    if (taken) {
+      keep_taken();
+    } else {
+      absl::Status done;
+      const absl::Status not_thrown = status_of_body([&] { done = scrub(); });
+      const std::lock_guard lock(mutex_);
+      if (failure_.ok()) failure_ = not_thrown.ok() ? done : not_thrown;
+      changed_.notify_all();
+    }
+    scrub_is_due = taken;
   }
+}
+
+void SnapshotKeeper::keep_taken() {
+  CommitRecord taken;
+  {
+    const std::lock_guard lock(mutex_);
+    taken = *std::exchange(taken_, std::nullopt);
+  }
+  absl::Status done;
+  const absl::Status not_thrown = status_of_body([&] {
+    if (!std::exchange(loaded_, true)) load_scanned();
+    done = keep(taken);
+  });
+  const std::lock_guard lock(mutex_);
+  if (failure_.ok()) failure_ = not_thrown.ok() ? done : not_thrown;
+  busy_ = hurry_ = false;
+  changed_.notify_all();
 }
 
 absl::Status SnapshotKeeper::keep(const CommitRecord& taken) {
@@ -163,7 +180,7 @@ absl::Status SnapshotKeeper::verify_and_publish(const CommitRecord& expected) {
 
 // Its files are those of the live state; under the snapshot's names no compaction removes them.
 absl::Status SnapshotKeeper::read_back(BatchId batch) {
-  const absl::Status read = scan(batch, /*again=*/false);
+  const absl::Status read = scan_new(batch);
   if (absl::IsCancelled(read)) return absl::OkStatus();
   if (!read.ok()) return read;
   reached(CrashPoint::kSnapshotReadBack);
@@ -176,28 +193,17 @@ absl::Status SnapshotKeeper::read_back(BatchId batch) {
   return prune_snapshots(disk_, layout_, options_.retain);
 }
 
-absl::Status SnapshotKeeper::scrub() {
-  auto newest = newest_snapshot(disk_, layout_);
-  if (!newest.ok()) return newest.status();
-  if (*newest == kNoBatch) return absl::OkStatus();
-  const absl::Status read = scan(*newest, /*again=*/true);
-  if (absl::IsCancelled(read)) return absl::OkStatus();
-  // Taken away by hand while it was read.
-  if (absl::IsDataLoss(read) && !exists(disk_, layout_.snapshot(*newest))) return absl::OkStatus();
-  return read;
-}
-
-absl::Status SnapshotKeeper::scan(BatchId batch, bool again) {
+absl::Status SnapshotKeeper::scan_new(BatchId batch) {
   auto store = open_state_(disk_, layout_.snapshot(batch), OpenMode::kReadOnly);
   if (!store.ok()) return store.status();
   std::string reading;
   std::set<TableFile> here;
   const absl::Status read = scan_files(
-      **store, [&](std::uint64_t bytes) { return pace(bytes, again); },
+      **store, [this](std::uint64_t bytes) { return pace(bytes, /*again=*/false); },
       [&](const TableFile& file) {
         here.insert(file);
         reading = file.name;
-        return !again && scanned_.contains(file);
+        return scanned_.contains(file);
       },
       [&](const TableFile& file) { scanned_.insert(file); });
   if (absl::IsDataLoss(read) && !reading.empty()) note_damage(reading, read);
@@ -205,6 +211,46 @@ absl::Status SnapshotKeeper::scan(BatchId batch, bool again) {
   if (read.ok())
     std::erase_if(scanned_, [&](const TableFile& file) { return !here.contains(file); });
   return read;
+}
+
+// One round over all files, over as many snapshots as are made meanwhile.
+absl::Status SnapshotKeeper::scrub() {
+  scrubbed_up_to_ = 0;
+  BatchId before = kNoBatch;
+  while (true) {
+    auto newest = newest_snapshot(disk_, layout_);
+    if (!newest.ok()) return newest.status();
+    if (*newest == before || *newest == kNoBatch) return absl::OkStatus();
+    before = *newest;
+    const absl::Status read = scrub_snapshot(before);
+    if (absl::IsCancelled(read)) return absl::OkStatus();
+    // Taken away by hand while it was read.
+    if (absl::IsDataLoss(read) && !exists(disk_, layout_.snapshot(before))) continue;
+    if (!read.ok()) return read;
+  }
+}
+
+// What has a higher number than the file that was read last, until a newer snapshot is there: then
+// this one may be gone at any moment. OK too if the thread is called away for good.
+absl::Status SnapshotKeeper::scrub_snapshot(BatchId batch) {
+  auto store = open_state_(disk_, layout_.snapshot(batch), OpenMode::kReadOnly);
+  if (!store.ok()) return store.status();
+  std::map<std::uint64_t, std::string> by_number;
+  for (const TableFile& file : (*store)->table_files()) {
+    by_number[std::strtoull(file.name.c_str(), nullptr, 10)] = file.name;
+  }
+  for (auto file = by_number.upper_bound(scrubbed_up_to_); file != by_number.end(); ++file) {
+    const auto slowly = [this](std::uint64_t bytes) { return pace(bytes, /*again=*/true); };
+    if (!slowly(0)) return absl::CancelledError(file->second + ": not read");
+    const absl::Status read = (*store)->scan_table_file(file->second, slowly);
+    const bool there = exists(disk_, layout_.snapshot(batch));  // or taken away by hand
+    if (absl::IsDataLoss(read) && there) note_damage(file->second, read);
+    if (!read.ok()) return read;
+    scrubbed_up_to_ = file->first;
+    const std::lock_guard lock(mutex_);
+    if (newest_ != batch) return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 // What was read back by an earlier run.
@@ -222,10 +268,15 @@ void SnapshotKeeper::load_scanned() {
 
 bool SnapshotKeeper::pace(std::uint64_t bytes, bool again) {
   std::unique_lock lock(mutex_);
-  const auto may_go_on = [&] { return !stopping_ && !give_up_ && !(again && taken_); };
-  const auto called = [&] { return !may_go_on() || (hurry_ && !again); };
+  const auto may_go_on = [&] { return !stopping_ && !give_up_ && failure_.ok(); };
+  const auto called = [&] { return !may_go_on() || (again ? taken_.has_value() : hurry_); };
   const std::uint64_t per_s = again ? options_.scrub_bytes_per_s : options_.scan_bytes_per_s;
   changed_.wait_for(lock, std::chrono::microseconds(bytes * 1'000'000 / per_s), called);
+  if (again && taken_ && may_go_on()) {
+    lock.unlock();
+    keep_taken();
+    lock.lock();
+  }
   return may_go_on();
 }
 

@@ -13,6 +13,11 @@
 // after the batch that was read from it; read its new table files whole; prune. One at a time:
 // while that lasts, take() says so, and the thread hurries.
 //
+// Between snapshots the thread reads table files again, those of the newest snapshot, by their
+// number, round and round. A snapshot that is taken meanwhile is kept at once, in the midst of a
+// file, and then the reading goes on where it was: with the next file of the next snapshot. So a
+// job that makes snapshots faster than they can be read comes to its oldest, largest files too.
+//
 // Threads: begin, take, finish and the rest by the thread that commits; one thread inside.
 #pragma once
 
@@ -68,11 +73,13 @@ class SnapshotKeeper {
 
  private:
   void work();
+  void keep_taken();
   absl::Status keep(const CommitRecord& taken);
   absl::Status verify_and_publish(const CommitRecord& expected);
   absl::Status read_back(BatchId batch);
+  absl::Status scan_new(BatchId batch);
   absl::Status scrub();
-  absl::Status scan(BatchId batch, bool again);
+  absl::Status scrub_snapshot(BatchId batch);
   void load_scanned();
   bool pace(std::uint64_t bytes, bool again);
   void note_damage(const std::string& file, const absl::Status& damage);
@@ -94,7 +101,10 @@ class SnapshotKeeper {
   absl::Status failure_;
   BatchId newest_ = kNoBatch;
 
-  std::set<TableFile> scanned_;  // the thread's
+  // The thread's.
+  std::set<TableFile> scanned_;
+  bool loaded_ = false;               // what an earlier run had read
+  std::uint64_t scrubbed_up_to_ = 0;  // the number of the file that was read again last
   std::thread thread_;
 };
 

@@ -24,6 +24,24 @@ bool is_leftover(const std::string& name) {
          name.ends_with(kGone) || name.ends_with(CheckpointLayout::kRepairedSuffix);
 }
 
+// Whether a directory with these names in it holds a state, however damaged.
+bool looks_like_a_store(const std::vector<std::string>& names) {
+  return std::ranges::any_of(names, [](std::string_view name) {
+    return name == "CURRENT" || name.starts_with("MANIFEST-") || name.ends_with(".sst");
+  });
+}
+
+// A name alone proves nothing: what never was a snapshot is passed over, and said once, at a start.
+void warn_of_stranger(Disk& disk, const CheckpointLayout& layout, const std::string& name) {
+  BatchId batch = kNoBatch;
+  if (!absl::SimpleAtoi(name, &batch)) return;
+  const std::string path = layout.snapshots() + "/" + name;
+  const auto files = disk.list(path);
+  if (!files.ok() || looks_like_a_store(*files)) return;
+  log_warning("{}: has the name of a snapshot, and nothing of one in it; move it away",
+              escape_controls(path));
+}
+
 // Renamed first: a snapshot is there whole or it is not there.
 absl::Status remove_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch) {
   const std::string path = layout.snapshot(batch);
@@ -48,6 +66,7 @@ absl::Status remove_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId
 absl::StatusOr<std::unique_ptr<DiskLock>> hold_snapshot(Disk& disk, const CheckpointLayout& layout,
                                                         BatchId batch) {
   const std::string path = layout.snapshot(batch);
+  if (absl::Status s = check_no_link(disk, path); !s.ok()) return s;
   auto lock = disk.lock_dir(path, Disk::LockMode::kShared, nullptr);
   const bool is_going = absl::IsAlreadyExists(lock.status()) || absl::IsNotFound(lock.status());
   if (is_going || (lock.ok() && !exists(disk, path))) {
@@ -79,9 +98,15 @@ absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
     BatchId batch = kNoBatch;
     if (!absl::SimpleAtoi(name, &batch) || batch < 0 || name != std::to_string(batch)) continue;
     const std::string path = layout.snapshot(batch);
+    if (absl::Status s = check_no_link(disk, path); !s.ok()) return s;
+    const auto files = disk.list(path);
+    if (absl::IsNotFound(files.status())) continue;  // removed just now
+    if (!files.ok()) return files.status();
+    if (!looks_like_a_store(*files)) continue;
+    const auto has = [&](std::string_view mark) { return std::ranges::count(*files, mark) > 0; };
     found.push_back({.batch = batch,
-                     .scanned = exists(disk, path + "/" + CheckpointLayout::kScannedName),
-                     .pinned = exists(disk, path + "/" + CheckpointLayout::kPinnedName)});
+                     .scanned = has(CheckpointLayout::kScannedName),
+                     .pinned = has(CheckpointLayout::kPinnedName)});
   }
   std::ranges::sort(found, {}, &SnapshotName::batch);
   return found;
@@ -96,6 +121,7 @@ absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layo
 absl::StatusOr<SnapshotReader> open_snapshot(Disk& disk, const CheckpointLayout& layout,
                                              BatchId batch, const StoreOpener& open_state) {
   const std::string path = layout.snapshot(batch);
+  if (absl::Status s = check_no_link(disk, path); !s.ok()) return s;
   const absl::Status gone = absl::NotFoundError(path + ": there is no such snapshot any more");
   auto lock = disk.lock_dir(path, Disk::LockMode::kShared, nullptr);
   if (absl::IsAlreadyExists(lock.status())) return gone;  // about to be removed
@@ -122,7 +148,10 @@ absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {
   }
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
-    if (!is_leftover(name)) continue;
+    if (!is_leftover(name)) {
+      warn_of_stranger(disk, layout, name);
+      continue;
+    }
     if (absl::Status s = remove_tree(disk, layout.snapshots() + "/" + name); !s.ok()) return s;
   }
   return absl::OkStatus();
@@ -130,6 +159,11 @@ absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {
 
 absl::Status publish_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch) {
   const absl::Status named = disk.rename(layout.new_snapshot(), layout.snapshot(batch));
+  if (absl::IsAlreadyExists(named)) {
+    return absl::FailedPreconditionError(
+        layout.snapshot(batch) +
+        ": stands where a snapshot is to be made, and is none; move it away and start again");
+  }
   reached(CrashPoint::kSnapshotNamed);
   return named.ok() ? disk.sync_dir(layout.snapshots()) : named;
 }

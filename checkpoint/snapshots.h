@@ -35,7 +35,8 @@ struct SnapshotName {
   bool pinned = false;
 };
 
-// By batch, the oldest first. Names only: nothing in them is read.
+// By batch, the oldest first. Names only: nothing in them is read. A directory without a single
+// file of a state is none. kFailedPrecondition if one is a link.
 absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
                                                          const CheckpointLayout& layout);
 // kNoBatch if there is none.

@@ -34,12 +34,10 @@ absl::Status check_leftover(Disk& disk, const CheckpointLayout& layout,
 absl::StatusOr<std::optional<CommitRecord>> read_unfinished(Disk& disk,
                                                             const CheckpointLayout& layout,
                                                             const StoreOpener& open_state) {
-  const absl::Status damaged =
-      absl::DataLossError(layout.job_file() +
-                          ": missing from a checkpoint that has counted; restore the checkpoint "
-                          "from a backup");
+  const absl::Status damaged = lost_job_file(layout);
   const auto shown = read_shown(disk, layout);
-  if (shown.ok() && shown->batch != kNoBatch) return damaged;
+  // A higher epoch than the first comes from a fallback or a backup, and so has counts.
+  if (shown.ok() && (shown->batch != kNoBatch || shown->epoch != 0)) return damaged;
   if (!shown.ok() && !absl::IsNotFound(shown.status())) return shown.status();
   if (absl::Status s = check_leftover(disk, layout, open_state); !s.ok()) return s;
   if (!exists(disk, layout.live())) return std::nullopt;

@@ -24,7 +24,6 @@ namespace {
 using rocksdb::Slice;
 
 constexpr std::string_view kCommitKey = "mcommit";
-constexpr std::string_view kStagedSuffix = ".staged";
 
 Slice slice_of(std::string_view bytes) {
   return {bytes.data(), bytes.size()};
@@ -217,7 +216,12 @@ absl::Status RocksCountStore::open() {
     opened = rocksdb::DB::Open(rocks_, path_, &db);
   }
   db_.reset(db);
-  return status_of(opened);
+  if (!opened.ok()) return status_of(opened);
+  // RocksDB passes over some errors while it opens. What the disk did not let it see, it has not
+  // seen.
+  const absl::Status disk = file_system_->first_disk_error();
+  const bool refused = absl::IsResourceExhausted(disk) || absl::IsPermissionDenied(disk);
+  return refused ? disk : absl::OkStatus();
 }
 
 // A crash between building a sorted file and ingesting it leaves the file; nobody refers to it.

@@ -1,5 +1,9 @@
 #include "state/rocks_file_system.h"
 
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
 namespace clicktally {
 namespace {
 
@@ -27,6 +31,24 @@ class RandomAdapter final : public rocksdb::FSRandomAccessFile {
  private:
   RocksFileSystem& system_;
   std::unique_ptr<RandomFile> file_;
+};
+
+// A file that is held in memory from its opening on: no read of it can fail.
+class HeldFile final : public rocksdb::FSRandomAccessFile {
+ public:
+  explicit HeldFile(std::string bytes) : bytes_(std::move(bytes)) {}
+
+  IOStatus Read(std::uint64_t offset, std::size_t length, const IOOptions& /*options*/,
+                Slice* result, char* scratch, Debug* /*debug*/) const override {
+    const std::size_t from = std::min<std::uint64_t>(offset, bytes_.size());
+    const std::size_t got = std::min(length, bytes_.size() - from);
+    std::memcpy(scratch, bytes_.data() + from, got);
+    *result = Slice(scratch, got);
+    return IOStatus::OK();
+  }
+
+ private:
+  const std::string bytes_;
 };
 
 class SequentialAdapter final : public rocksdb::FSSequentialFile {
@@ -59,25 +81,25 @@ class WritableAdapter final : public rocksdb::FSWritableFile {
 
   using FSWritableFile::Append;
   IOStatus Append(const Slice& data, const IOOptions& /*options*/, Debug* /*debug*/) override {
-    const absl::Status status = file_->append(view_of(data));
+    const IOStatus status = system_.change([&] { return file_->append(view_of(data)); });
     if (status.ok()) size_ += data.size();
-    return system_.io_status(status);
+    return status;
   }
   IOStatus Append(const Slice& data, const IOOptions& options,
                   const rocksdb::DataVerificationInfo& /*info*/, Debug* debug) override {
     return Append(data, options, debug);
   }
   IOStatus Truncate(std::uint64_t size, const IOOptions& /*options*/, Debug* /*debug*/) override {
-    const absl::Status status = file_->truncate(size);
+    const IOStatus status = system_.change([&] { return file_->truncate(size); });
     if (status.ok()) size_ = size;
-    return system_.io_status(status);
+    return status;
   }
   IOStatus Flush(const IOOptions& /*options*/, Debug* /*debug*/) override { return IOStatus::OK(); }
   IOStatus Sync(const IOOptions& /*options*/, Debug* /*debug*/) override {
-    return system_.io_status(file_->sync());
+    return system_.change([&] { return file_->sync(); });
   }
   IOStatus Close(const IOOptions& /*options*/, Debug* /*debug*/) override {
-    return system_.io_status(file_->close());
+    return system_.change([&] { return file_->close(); });
   }
   std::uint64_t GetFileSize(const IOOptions& /*options*/, Debug* /*debug*/) override {
     return size_;
@@ -95,7 +117,7 @@ class DirectoryAdapter final : public rocksdb::FSDirectory {
       : system_(system), disk_(disk), path_(std::move(path)) {}
 
   IOStatus Fsync(const IOOptions& /*options*/, Debug* /*debug*/) override {
-    return system_.io_status(disk_.sync_dir(path_));
+    return system_.change([&] { return disk_.sync_dir(path_); });
   }
   IOStatus Close(const IOOptions& /*options*/, Debug* /*debug*/) override { return IOStatus::OK(); }
 
@@ -126,6 +148,19 @@ IOStatus RocksFileSystem::io_status(const absl::Status& status) {
   return IOStatus::IOError(message);
 }
 
+IOStatus RocksFileSystem::change(const std::function<absl::Status()>& make) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!refused_change_.ok()) return IOStatus::IOError(std::string(refused_change_.message()));
+  }
+  const absl::Status made = make();
+  if (absl::IsResourceExhausted(made) || absl::IsPermissionDenied(made)) {
+    const std::lock_guard lock(mutex_);
+    if (refused_change_.ok()) refused_change_ = made;
+  }
+  return io_status(made);
+}
+
 IOStatus RocksFileSystem::NewSequentialFile(const std::string& path, const Files&,
                                             std::unique_ptr<rocksdb::FSSequentialFile>* result,
                                             Debug*) {
@@ -137,6 +172,11 @@ IOStatus RocksFileSystem::NewSequentialFile(const std::string& path, const Files
 IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Files&,
                                               std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
                                               Debug*) {
+  if (path.ends_with(kStagedSuffix)) {
+    auto bytes = read_file(disk_, path, std::numeric_limits<std::size_t>::max());
+    if (bytes.ok()) *result = std::make_unique<HeldFile>(*std::move(bytes));
+    return io_status(bytes.status());
+  }
   auto file = disk_.open_random(path);
   if (file.ok()) *result = std::make_unique<RandomAdapter>(*this, std::move(*file));
   return io_status(file.status());
@@ -145,20 +185,24 @@ IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Fil
 IOStatus RocksFileSystem::NewWritableFile(const std::string& path, const Files&,
                                           std::unique_ptr<rocksdb::FSWritableFile>* result,
                                           Debug*) {
-  auto file = disk_.open_append(path, Disk::Create::kTruncate);
-  if (file.ok()) *result = std::make_unique<WritableAdapter>(*this, std::move(*file), 0);
-  return io_status(file.status());
+  return change([&] {
+    auto file = disk_.open_append(path, Disk::Create::kTruncate);
+    if (file.ok()) *result = std::make_unique<WritableAdapter>(*this, std::move(*file), 0);
+    return file.status();
+  });
 }
 
 IOStatus RocksFileSystem::ReopenWritableFile(const std::string& path, const Files&,
                                              std::unique_ptr<rocksdb::FSWritableFile>* result,
                                              Debug*) {
-  auto file = disk_.open_append(path, Disk::Create::kKeep);
-  if (!file.ok()) return io_status(file.status());
-  auto info = disk_.stat(path);
-  if (!info.ok()) return io_status(info.status());
-  *result = std::make_unique<WritableAdapter>(*this, std::move(*file), info->size_bytes);
-  return IOStatus::OK();
+  return change([&] {
+    auto file = disk_.open_append(path, Disk::Create::kKeep);
+    if (!file.ok()) return file.status();
+    auto info = disk_.stat(path);
+    if (!info.ok()) return info.status();
+    *result = std::make_unique<WritableAdapter>(*this, std::move(*file), info->size_bytes);
+    return absl::OkStatus();
+  });
 }
 
 IOStatus RocksFileSystem::NewDirectory(const std::string& path, const Io&,
@@ -180,21 +224,21 @@ IOStatus RocksFileSystem::GetChildren(const std::string& path, const Io&,
 }
 
 IOStatus RocksFileSystem::DeleteFile(const std::string& path, const Io&, Debug*) {
-  return io_status(disk_.remove(path));
+  return change([&] { return disk_.remove(path); });
 }
 
 IOStatus RocksFileSystem::CreateDir(const std::string& path, const Io&, Debug*) {
-  return io_status(disk_.create_dir(path));
+  return change([&] { return disk_.create_dir(path); });
 }
 
 IOStatus RocksFileSystem::CreateDirIfMissing(const std::string& path, const Io&, Debug*) {
   auto info = disk_.stat(path);
   if (info.ok() && info->is_directory) return IOStatus::OK();
-  return io_status(disk_.create_dir(path));
+  return change([&] { return disk_.create_dir(path); });
 }
 
 IOStatus RocksFileSystem::DeleteDir(const std::string& path, const Io&, Debug*) {
-  return io_status(disk_.remove_dir(path));
+  return change([&] { return disk_.remove_dir(path); });
 }
 
 IOStatus RocksFileSystem::GetFileSize(const std::string& path, const Io&, std::uint64_t* size,
@@ -213,12 +257,12 @@ IOStatus RocksFileSystem::GetFileModificationTime(const std::string& path, const
 
 IOStatus RocksFileSystem::RenameFile(const std::string& from, const std::string& to, const Io&,
                                      Debug*) {
-  return io_status(disk_.rename(from, to));
+  return change([&] { return disk_.rename(from, to); });
 }
 
 IOStatus RocksFileSystem::LinkFile(const std::string& from, const std::string& to, const Io&,
                                    Debug*) {
-  return io_status(disk_.link(from, to));
+  return change([&] { return disk_.link(from, to); });
 }
 
 IOStatus RocksFileSystem::LockFile(const std::string&, const Io&, rocksdb::FileLock** lock,

@@ -4,13 +4,22 @@
 
 #include <rocksdb/file_system.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "base/disk.h"
 
 namespace clicktally {
+
+// How the name of a table file ends that is built aside, to be ingested. RocksDB 7.8 does not look
+// at the status of the iterator with which it asks such a file for its first and last key: a read
+// that failed there would leave the file's users out of every later answer, or end the process at
+// an assertion. So these files are read whole, into memory, when they are opened for reading, and a
+// disk that refuses ends the commit before anything refers to the file.
+inline constexpr std::string_view kStagedSuffix = ".staged";
 
 class RocksFileSystem final : public rocksdb::FileSystem {
  public:
@@ -20,6 +29,11 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   // RocksDB rewords errors, some of them into corruption; the disk's own word decides.
   absl::Status first_disk_error() const;
   rocksdb::IOStatus io_status(const absl::Status& status);
+
+  // Makes a change on the disk, unless one was refused before: then nothing is changed any more.
+  // RocksDB cleans up after a refused write. If that was the sync of a MANIFEST, what it removes
+  // are files that the MANIFEST names already: a passing error would have become damage.
+  rocksdb::IOStatus change(const std::function<absl::Status()>& make);
 
   const char* Name() const override { return "clicktally"; }
 
@@ -69,7 +83,8 @@ class RocksFileSystem final : public rocksdb::FileSystem {
  private:
   Disk& disk_;
   mutable std::mutex mutex_;
-  absl::Status first_disk_error_;  // guarded by mutex_
+  absl::Status first_disk_error_;  // guarded by mutex_, as the next
+  absl::Status refused_change_;
 };
 
 }  // namespace clicktally

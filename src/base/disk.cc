@@ -107,6 +107,18 @@ absl::Status copy_file(Disk& disk, const std::string& from, const std::string& t
   return (*out)->close();
 }
 
+absl::Status make_directories(Disk& disk, const std::string& path) {
+  if (disk.stat(path + "/.").ok()) return absl::OkStatus();
+  const std::size_t slash = path.find_last_of('/');
+  const std::string parent =
+      slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
+  if (path.empty() || parent == path) return absl::InvalidArgumentError("the path is empty");
+  if (absl::Status status = make_directories(disk, parent); !status.ok()) return status;
+  const absl::Status made = disk.create_dir(path);
+  if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
+  return disk.sync_dir(parent);
+}
+
 bool exists(Disk& disk, const std::string& path) {
   return disk.stat(path).ok();
 }

@@ -87,6 +87,9 @@ class Disk {
   virtual absl::StatusOr<bool> is_network_file_system(const std::string& path) = 0;
 };
 
+// Whose files the ones that we make are.
+std::uint32_t this_user();
+
 // The real one.
 std::unique_ptr<Disk> make_posix_disk();
 
@@ -103,6 +106,8 @@ absl::Status publish_file(Disk& disk, const std::string& directory, const std::s
                           std::string_view bytes);
 // Makes `to`, with blocks of its own; its bytes are synced, its name is not.
 absl::Status copy_file(Disk& disk, const std::string& from, const std::string& to);
+// Like mkdir -p, each new name made durable in its parent.
+absl::Status make_directories(Disk& disk, const std::string& path);
 bool exists(Disk& disk, const std::string& path);
 
 // Removes a directory and all in it, never following a link out of it; a missing one is OK.

@@ -272,6 +272,10 @@ class PosixDisk final : public Disk {
 
 }  // namespace
 
+std::uint32_t this_user() {
+  return ::geteuid();
+}
+
 std::unique_ptr<Disk> make_posix_disk() {
   return std::make_unique<PosixDisk>();
 }

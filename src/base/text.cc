@@ -41,6 +41,39 @@ std::size_t utf8_length(std::string_view text) {
   return 0;
 }
 
+// The code point of one valid UTF-8 sequence.
+char32_t code_point(std::string_view sequence) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
+  if (sequence.size() == 1) return byte(0);
+  char32_t point = byte(0) & (0xFFU >> (sequence.size() + 1));
+  for (std::size_t i = 1; i < sequence.size(); ++i) point = point << 6 | (byte(i) & 0x3FU);
+  return point;
+}
+
+// What a terminal obeys, or does not show, or shows elsewhere: text with it in it can look like
+// other text, or like the end of a line.
+bool is_hidden(char32_t point) {
+  struct Range {
+    char32_t first, last;
+  };
+  static constexpr std::array<Range, 12> kHidden{{
+      {0x00, 0x1F},        // C0
+      {0x7F, 0x9F},        // DEL, C1
+      {0xAD, 0xAD},        // the soft hyphen
+      {0x61C, 0x61C},      // the Arabic letter mark
+      {0x180E, 0x180E},    // the Mongolian vowel separator
+      {0x200B, 0x200F},    // of no width; left-to-right and right-to-left marks
+      {0x2028, 0x202E},    // line and paragraph separators, bidirectional embeddings and overrides
+      {0x2060, 0x206F},    // the word joiner, invisible operators, bidirectional isolates
+      {0xFE00, 0xFE0F},    // variation selectors
+      {0xFEFF, 0xFEFF},    // the byte order mark
+      {0xFFF9, 0xFFFB},    // interlinear annotations
+      {0xE0000, 0xE01EF},  // tags, more variation selectors
+  }};
+  return std::ranges::any_of(
+      kHidden, [&](const Range& range) { return range.first <= point && point <= range.last; });
+}
+
 std::int64_t unit_ms(std::string_view unit) {
   static constexpr std::array<std::pair<std::string_view, std::int64_t>, 13> kUnits{{
       {"ms", 1},
@@ -69,10 +102,8 @@ std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    const auto lead = static_cast<unsigned char>(text[0]);
     const std::size_t length = utf8_length(text);
-    const bool c1 = length == 2 && lead == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
-    if (length == 0 || lead < 0x20 || lead == 0x7F || c1) {
+    if (length == 0 || is_hidden(code_point(text.substr(0, length)))) {
       const std::size_t bad = length == 0 ? 1 : length;
       for (std::size_t i = 0; i < bad; ++i) {
         out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));

@@ -10,8 +10,10 @@
 
 namespace clicktally {
 
-// Control characters (C0, DEL) and bytes that are not part of valid UTF-8 become \xNN, so that the
-// result can be shown on any terminal. C1 controls (U+0080-U+009F) are escaped too.
+// Whatever would not be seen as what it is becomes \xNN, byte by byte, so that the result can be
+// shown on any terminal and stays one line: bytes that are not part of valid UTF-8, control
+// characters (C0, DEL, C1), byte order marks, characters of no width, line separators, and what
+// turns the direction of writing.
 std::string escape_controls(std::string_view text);
 
 // The words of a library for one line: what ends in line breaks or white space loses it, the rest

@@ -3,7 +3,8 @@
 //
 //     limit - reserve =  35 %  records that wait, in librdkafka's queues of all partitions
 //                      + 48 %  deltas: the batch being filled has a third of it, the batch being
-//                              committed meanwhile two, for its runs are merged into new ones
+//                              committed meanwhile two, for its runs are merged into new ones;
+//                              then, if it is large, for its table file, which is read whole
 //                      + 15 %  RocksDB's block cache
 #pragma once
 

@@ -113,6 +113,11 @@ absl::Status check_fallback(const FallbackPlan& plan, const TopicDescription& to
                         gone.empty() ? "" : ", ", id, found->second.earliest - partition.next,
                         partition.next, found->second.earliest - 1);
   }
+  for (const auto& [id, range] : topic.partitions) {
+    if (plan.record.partitions.contains(id) || range.earliest == 0) continue;
+    gone += fmt::format("{}partition {}, which came after the snapshot, lacks its first {} records",
+                        gone.empty() ? "" : ", ", id, range.earliest);
+  }
   if (!gone.empty()) {
     return absl::OutOfRangeError(
         fmt::format("{}; snapshot {} is whole but cannot take over, for Kafka does not have what "

@@ -27,6 +27,34 @@ TEST(EscapeControls, EveryControlCharacterBecomesHexadecimal) {
   EXPECT_EQ(escape_controls("\u0080\u009b\u009f"), R"(\xc2\x80\xc2\x9b\xc2\x9f)");
 }
 
+TEST(EscapeControls, WhatIsNotSeenOrTurnsTheWritingBecomesHexadecimal) {
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"\ufeff", R"(\xef\xbb\xbf)"},                                 // the byte order mark
+      {"\u061c", R"(\xd8\x9c)"},     {"\u200b", R"(\xe2\x80\x8b)"},  // of no width
+      {"\u200c", R"(\xe2\x80\x8c)"}, {"\u200d", R"(\xe2\x80\x8d)"},
+      {"\u2060", R"(\xe2\x81\xa0)"}, {"\u200e", R"(\xe2\x80\x8e)"},  // of direction
+      {"\u200f", R"(\xe2\x80\x8f)"}, {"\u202a", R"(\xe2\x80\xaa)"},
+      {"\u202b", R"(\xe2\x80\xab)"}, {"\u202c", R"(\xe2\x80\xac)"},
+      {"\u202d", R"(\xe2\x80\xad)"}, {"\u202e", R"(\xe2\x80\xae)"},
+      {"\u2066", R"(\xe2\x81\xa6)"}, {"\u2067", R"(\xe2\x81\xa7)"},
+      {"\u2068", R"(\xe2\x81\xa8)"}, {"\u2069", R"(\xe2\x81\xa9)"},
+      {"\u2028", R"(\xe2\x80\xa8)"},  // separators of lines and paragraphs
+      {"\u2029", R"(\xe2\x80\xa9)"}, {"\u00ad", R"(\xc2\xad)"},
+      {"\u180e", R"(\xe1\xa0\x8e)"}, {"\ufe0f", R"(\xef\xb8\x8f)"},
+      {"\ufff9", R"(\xef\xbf\xb9)"}, {"\U000e0041", R"(\xf3\xa0\x81\x81)"},
+  };
+  for (const auto& [text, shown] : cases) {
+    EXPECT_EQ(escape_controls(text), shown);
+    EXPECT_EQ(escape_controls("a" + text + "b"), "a" + shown + "b");
+    EXPECT_EQ(one_line(text), shown);
+  }
+  // Their neighbours are seen.
+  for (const std::string& text : {"\u061b"s, "\u061d"s, "\u200a"s, "\u2010"s, "\u2027"s, "\u202f"s,
+                                  "\u205f"s, "\u2070"s, "\ufefe"s, "\uff00"s, "\u00ae"s}) {
+    EXPECT_EQ(escape_controls(text), text);
+  }
+}
+
 TEST(EscapeControls, BytesThatAreNotUtf8BecomeHexadecimal) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"\x80", R"(\x80)"},                          // a continuation alone

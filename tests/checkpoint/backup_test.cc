@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/text.h"
 #include "checkpoint/checkpoint.h"
 #include "tests/support/batches.h"
 #include "tests/support/stopping_disk.h"
@@ -31,10 +32,10 @@ class BackupTest : public ::testing::Test {
     return clicktally::back_up(disk, path_, dest_, open_small_state);
   }
   absl::StatusOr<CommitRecord> restore(Disk& disk, const std::string& target) {
-    return restore_backup(disk, dest_, target, open_small_state, 5000);
+    return restore_backup(disk, dest_, target, open_small_state, kRestoredAtMs);
   }
   void expect_restored(BatchId batch) {
-    const std::string target = dir_.file("restored");
+    const std::string target = dir_.file("nor/this/restored");
     fs::remove_all(target);
     auto restored = restore(*disk_, target);
     ASSERT_TRUE(restored.ok()) << restored.status();
@@ -42,16 +43,23 @@ class BackupTest : public ::testing::Test {
         Checkpoint::open(*disk_, target, {.must_exist = true, .open_state = open_small_state});
     ASSERT_TRUE(opened.ok()) << opened.status();
     EXPECT_EQ((*opened)->last().batch, batch);
-    EXPECT_EQ((*opened)->last().epoch, 1);
+    EXPECT_EQ((*opened)->last().epoch, kRestoredAtMs / 1000);
     EXPECT_FALSE((*opened)->last_was_shown());
     EXPECT_EQ(Batches::counts_of(**(*opened)->view()), batches_.counts_at(batch));
     ASSERT_TRUE(batches_.commit(**opened).ok());
   }
 
+  // What `made` holds, put where a checkpoint or a backup is.
+  void put(const std::string& made, const std::string& place) {
+    fs::remove_all(place);
+    fs::copy(made, place, fs::copy_options::recursive);
+  }
+  static constexpr std::int64_t kRestoredAtMs = 1'800'000'000'123;
+
   TempDir dir_{TempDir::memory()};
   std::unique_ptr<Disk> disk_ = make_posix_disk();
   std::string path_ = dir_.file("checkpoint");
-  std::string dest_ = dir_.file("backup");
+  std::string dest_ = dir_.file("not/yet/there/backup");
   Batches batches_{60};
   std::unique_ptr<Checkpoint> checkpoint_;
 };
@@ -78,12 +86,16 @@ TEST_F(BackupTest, ItIsMadeBesideTheJobWithBlocksOfItsOwnAndOnlyWhatIsNewIsCopie
 }
 
 TEST_F(BackupTest, WhatIsDamagedOrForeignOrNotEmptyIsRefused) {
+  batches_ = Batches(6000);  // several blocks: whose backup it is can be read all the same
   commit_and_snapshot();
   ASSERT_TRUE(back_up(*disk_).ok());
   EXPECT_TRUE(absl::IsFailedPrecondition(restore(*disk_, path_).status())) << "a checkpoint";
-  std::string table;
+  std::string table;  // the largest: the one with the rows
+  std::uintmax_t largest = 0;
   for (const auto& entry : fs::directory_iterator(dest_ + "/0-0")) {
-    if (entry.path().extension() == ".sst") table = entry.path();
+    if (entry.path().extension() != ".sst" || entry.file_size() <= largest) continue;
+    table = entry.path();
+    largest = entry.file_size();
   }
   std::string bytes = *read_file(*disk_, table);
   bytes[bytes.size() / 3] = static_cast<char>(bytes[bytes.size() / 3] ^ 1);
@@ -91,10 +103,121 @@ TEST_F(BackupTest, WhatIsDamagedOrForeignOrNotEmptyIsRefused) {
   EXPECT_TRUE(absl::IsDataLoss(restore(*disk_, dir_.file("restored")).status()));
   EXPECT_FALSE(fs::exists(dir_.file("restored")));
   commit_and_snapshot();
-  ASSERT_TRUE(back_up(*disk_).ok()) << "a damaged file is not reused";
+  auto mended = back_up(*disk_);
+  ASSERT_TRUE(mended.ok()) << "a damaged file is not reused: " << mended.status();
   expect_restored(1);
   std::ofstream(dest_ + "/thesis.txt") << "precious";
   EXPECT_TRUE(absl::IsFailedPrecondition(back_up(*disk_).status()));
+}
+
+// I5: what is there is replaced only by what goes on from it.
+TEST_F(BackupTest, AnotherJobsBackupOrALaterOneIsNotReplaced) {
+  commit_and_snapshot();
+  ASSERT_TRUE(back_up(*disk_).ok());
+  fs::create_directory(dir_.file("kept"));
+  fs::copy(path_, dir_.file("kept/checkpoint"), fs::copy_options::recursive);
+  commit_and_snapshot();
+  ASSERT_TRUE(back_up(*disk_).ok());
+  const auto expect_refused = [&](std::string_view why) {
+    const absl::Status refused = back_up(*disk_).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+    EXPECT_NE(message_of(refused).find(why), std::string_view::npos) << refused;
+    EXPECT_EQ(*disk_->list(dest_), std::vector<std::string>{"0-1"});
+    expect_restored(1);
+  };
+  checkpoint_.reset();
+  put(dir_.file("kept/checkpoint"), path_);  // as after a rollback, or of another machine
+  expect_refused("batch 0 of epoch 0");
+
+  // Fallen back, so under a higher epoch, and not yet where the backup is.
+  fs::remove(path_ + "/live/CURRENT");
+  {
+    auto opened =
+        Checkpoint::open(*disk_, path_, {.may_fall_back = true, .open_state = open_small_state});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_TRUE((*opened)->fall_back(1000).ok());
+    const Batches few(10);
+    ASSERT_TRUE(few.commit(**opened).ok());
+    ASSERT_TRUE((*opened)->final_snapshot([] { return true; }).ok());
+    expect_refused("later than the snapshot of batch 1 of epoch 1");
+    // Once it is there, it takes the backup's place.
+    ASSERT_TRUE(batches_.commit(**opened).ok());
+    ASSERT_TRUE((*opened)->final_snapshot([] { return true; }).ok());
+    ASSERT_TRUE(back_up(*disk_).ok());
+    EXPECT_EQ(*disk_->list(dest_), std::vector<std::string>{"1-2"});
+  }
+
+  for (const char* other : {"job", "start"}) {
+    fs::remove_all(path_);
+    auto made = Checkpoint::open(*disk_, path_, {.open_state = open_small_state});
+    CommitRecord start = Batches::start();
+    if (std::string_view(other) == "job") start.job.topic = "another";
+    if (std::string_view(other) == "start")
+      start.partitions[0].start = start.partitions[0].next = 3;
+    ASSERT_TRUE((*made)->create(start).ok());
+    for (int i = 0; i < 9; ++i) ASSERT_TRUE(batches_.commit(**made).ok());
+    ASSERT_TRUE((*made)->final_snapshot([] { return true; }).ok());
+    const absl::Status refused = back_up(*disk_).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+    EXPECT_NE(message_of(refused).find("a backup of another"), std::string_view::npos) << refused;
+    EXPECT_EQ(*disk_->list(dest_), std::vector<std::string>{"1-2"});
+  }
+}
+
+TEST_F(BackupTest, ABackupThatCannotSayWhoseItIsIsNotReplaced) {
+  commit_and_snapshot();
+  ASSERT_TRUE(back_up(*disk_).ok());
+  fs::remove(dest_ + "/0-0/CURRENT");
+  commit_and_snapshot();
+  const absl::Status refused = back_up(*disk_).status();
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_TRUE(fs::exists(dest_ + "/0-0"));
+  fs::remove_all(dest_ + "/0-0");
+  ASSERT_TRUE(back_up(*disk_).ok());
+  expect_restored(1);
+}
+
+// I6: the lost machine fell back after the backup, and showed batches under the epochs that came
+// next.
+TEST_F(BackupTest, WhatIsRestoredHasAnEpochThatTheLostMachineCannotHaveShown) {
+  commit_and_snapshot();
+  ASSERT_TRUE(back_up(*disk_).ok());
+  checkpoint_.reset();
+  std::int64_t shown = 0;
+  for (int i = 0; i < 3; ++i) {
+    fs::remove(path_ + "/live/CURRENT");
+    fs::remove_all(path_ + "/live.damaged");
+    auto opened =
+        Checkpoint::open(*disk_, path_, {.may_fall_back = true, .open_state = open_small_state});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_TRUE((*opened)->fall_back(1000).ok());
+    ASSERT_TRUE(batches_.commit(**opened).ok());
+    shown = (*opened)->last().epoch;
+  }
+  EXPECT_EQ(shown, 3);
+  auto restored = restore(*disk_, dir_.file("restored"));
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  EXPECT_GT(restored->epoch, shown);
+  // Its own backups, and what is restored of them, go on from there, whatever the clock says.
+  path_ = dir_.file("restored");
+  {
+    auto opened = Checkpoint::open(*disk_, path_, {.open_state = open_small_state});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_TRUE(batches_.commit(**opened).ok());
+    ASSERT_TRUE((*opened)->final_snapshot([] { return true; }).ok());
+  }
+  ASSERT_TRUE(back_up(*disk_).ok());
+  EXPECT_EQ(*disk_->list(dest_), std::vector<std::string>{"1800000000-1"});
+  auto again = restore_backup(*disk_, dest_, dir_.file("again"), open_small_state, 0);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->epoch, 1'800'000'001);
+  auto opened = Checkpoint::open(*disk_, dir_.file("again"), {.open_state = open_small_state});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_TRUE(batches_.commit(**opened).ok());
+  opened->reset();
+  opened = Checkpoint::open(*disk_, dir_.file("again"), {.open_state = open_small_state});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE((*opened)->last_was_shown()) << "SHOWN holds ten digits";
 }
 
 TEST_F(BackupTest, CutAtAnyOperationThereIsAlwaysAWholeOneAndNeverAHalfRestoredCheckpoint) {

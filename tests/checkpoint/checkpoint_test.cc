@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/shown_witness.h"
+#include "tests/support/stopping_disk.h"
 #include "tests/support/temp_dir.h"
 
 namespace clicktally {
@@ -171,6 +172,7 @@ TEST_F(CheckpointTest, ExistingDoesNotMakeAnewWhatWasNeverFinished) {
     ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
   }
   fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/snapshots");
   fs::rename(path_ + "/live", path_ + "/live.new");
   EXPECT_TRUE(absl::IsFailedPrecondition(open(true).status()));
 }
@@ -186,6 +188,73 @@ TEST_F(CheckpointTest, ADirectoryThatOthersMayWriteIsRefused) {
   make_three_batches();
   fs::permissions(path_, fs::perms::owner_all | fs::perms::others_all);
   EXPECT_TRUE(absl::IsFailedPrecondition(open().status()));
+}
+
+TEST_F(CheckpointTest, APartOfItThatOthersMayWriteIsRefused) {
+  make_three_batches();
+  for (const char* part : {"live", "snapshots"}) {
+    fs::permissions(path_ + "/" + part, fs::perms::owner_all | fs::perms::others_write);
+    const absl::Status refused = open().status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+    EXPECT_NE(message_of(refused).find(part), std::string_view::npos) << refused;
+    fs::permissions(path_ + "/" + part, fs::perms::owner_all);
+  }
+  EXPECT_TRUE(open().ok());
+}
+
+// The owner of a directory can change what is in it, whatever its mode says.
+TEST_F(CheckpointTest, OneThatBelongsToAnotherUserIsRefusedAndCanBeRead) {
+  class OfAnother final : public StoppingDisk {
+   public:
+    OfAnother(Disk& disk, std::string name) : StoppingDisk(disk, 0), name_(std::move(name)) {}
+    absl::StatusOr<FileInfo> stat(const std::string& path) override {
+      auto info = StoppingDisk::stat(path);
+      if (info.ok() && path.ends_with(name_)) info->owner = this_user() + 1;
+      return info;
+    }
+
+   private:
+    const std::string name_;
+  };
+  make_three_batches();
+  for (const char* name : {"/checkpoint/.", "/live", "/snapshots"}) {
+    OfAnother disk(*disk_, name);
+    const absl::Status refused = Checkpoint::open(disk, path_, {.open_state = open_state}).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << name << ": " << refused;
+    EXPECT_NE(message_of(refused).find(fmt::format("of user {}", this_user() + 1)),
+              std::string_view::npos)
+        << refused;
+    EXPECT_EQ(disk.operations(), 0);
+    EXPECT_TRUE(open_checkpoint_reader(disk, path_, open_state).ok());
+  }
+}
+
+// What only a whole checkpoint gets is proof that there was one, however little is left of it.
+TEST_F(CheckpointTest, WhatIsLeftOfALostCheckpointIsDamageNeverANewOne) {
+  make_three_batches();
+  const std::vector<std::string> left{"snapshots", "live.damaged", "live.next"};
+  for (const std::string& name : left) {
+    fs::remove_all(path_);
+    fs::create_directories(path_ + "/" + name);
+    for (const char* beside : {"", "live.new", "SHOWN.tmp", "lost+found"}) {
+      if (*beside != 0) fs::create_directory(path_ + "/" + beside);
+      const absl::Status refused = open().status();
+      EXPECT_TRUE(absl::IsDataLoss(refused)) << name << " and " << beside << ": " << refused;
+      EXPECT_TRUE(absl::IsDataLoss(open_checkpoint_reader(*disk_, path_, open_state).status()));
+      EXPECT_TRUE(fs::exists(path_ + "/" + name));
+    }
+  }
+  // A witness of a later epoch, as a fallback and a restore write it before they have shown a
+  // batch.
+  fs::remove_all(path_);
+  fs::create_directory(path_);
+  const CheckpointLayout layout(path_);
+  ASSERT_TRUE(create_shown(*disk_, layout, {.epoch = 1, .batch = kNoBatch, .digest = 0}).ok());
+  EXPECT_TRUE(absl::IsDataLoss(open().status()));
+  ASSERT_TRUE(create_shown(*disk_, layout, {.epoch = 0, .batch = kNoBatch, .digest = 0}).ok());
+  auto opened = open();
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE((*opened)->is_new()) << "left from a creation that was cut short";
 }
 
 TEST_F(CheckpointTest, ItWorksWhenCopiedOrMoved) {
@@ -296,12 +365,14 @@ TEST_F(CheckpointTest, CreationCutShortIsFinishedWithThePinnedOffsets) {
     ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
   }
   fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/snapshots");  // which comes after it
   auto opened = open();
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_FALSE((*opened)->is_new());
   EXPECT_EQ((*opened)->last(), start_record());
   opened->reset();
   fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/snapshots");  // which comes after it
   fs::rename(path_ + "/live", path_ + "/live.new");
   opened = open();
   ASSERT_TRUE(opened.ok()) << opened.status();
@@ -340,6 +411,7 @@ TEST_F(CheckpointTest, AReaderOfACheckpointWithoutABatchIsToldSo) {
     expect("a job is making this checkpoint");
     ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
     fs::remove(path_ + "/job.json");
+    fs::remove(path_ + "/snapshots");
     expect("a job is making this checkpoint");
   }
   expect("was cut short");

@@ -256,6 +256,107 @@ TEST_F(SnapshotTest, AStateOlderThanTheNewestSnapshotIsDamage) {
   EXPECT_NE(message_of(start).find("snapshot of batch 1"), std::string_view::npos) << start;
 }
 
+// Snapshots come faster than one file is read again; the damage is in the file that is read last.
+TEST_F(SnapshotTest, ReadingAgainComesToTheLastFileHoweverOftenSnapshotsAreTaken) {
+  batches_ = Batches(3000);
+  {
+    auto checkpoint = open();
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+    ASSERT_TRUE(checkpoint->final_snapshot(kForEver).ok());
+  }
+  std::string table;
+  std::uintmax_t bytes_in_all = 0;
+  for (const auto& entry : fs::directory_iterator(layout_.live())) {
+    if (entry.path().extension() != ".sst") continue;
+    table = std::max(table, entry.path().string());
+    bytes_in_all += entry.file_size();
+  }
+  std::string bytes = *read_file(*disk_, table);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 4);
+  std::ofstream(table, std::ios::binary) << bytes;
+
+  CheckpointOptions options{.open_state = open_state};
+  options.snapshots.retain = retain_;
+  options.snapshots.scrub_bytes_per_s = bytes_in_all / 2;  // all of them in two seconds
+  auto opened = Checkpoint::open(*disk_, path_, options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const Batches few(10);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(90);
+  int taken = 0;
+  while ((*opened)->failure().ok() && std::chrono::steady_clock::now() < deadline) {
+    ASSERT_TRUE(few.commit(**opened).ok());
+    if (take(**opened).ok()) ++taken;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_TRUE(absl::IsDataLoss((*opened)->failure()))
+      << (*opened)->failure() << " after " << taken << " snapshots";
+  EXPECT_GT(taken, 3) << "the test proves nothing";
+}
+
+TEST_F(SnapshotTest, ADirectoryThatNeverWasASnapshotIsPassedOverAndNamesNothing) {
+  retain_ = 2;
+  {
+    auto checkpoint = open();
+    ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+    ASSERT_TRUE(checkpoint->final_snapshot(kForEver).ok());
+  }
+  fs::create_directory(layout_.snapshot(99));
+  fs::create_directory(layout_.snapshot(3));
+  std::ofstream(layout_.snapshot(3) + "/notes.txt") << "precious";
+  auto checkpoint = open();
+  ASSERT_NE(checkpoint, nullptr);
+  EXPECT_EQ(checkpoint->last().batch, 0);
+  EXPECT_EQ(names(), std::vector<BatchId>{0});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+    ASSERT_TRUE(checkpoint->final_snapshot(kForEver).ok());
+  }
+  EXPECT_EQ(names(), (std::vector<BatchId>{1, 2}));
+  EXPECT_TRUE(fs::exists(layout_.snapshot(99)));
+  // It stands in the way of the next one; nothing in it is touched.
+  ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+  const absl::Status in_the_way = checkpoint->final_snapshot(kForEver);
+  EXPECT_TRUE(absl::IsFailedPrecondition(in_the_way)) << in_the_way;
+  EXPECT_EQ(*read_file(*disk_, layout_.snapshot(3) + "/notes.txt"), "precious");
+  checkpoint.reset();
+  fs::remove_all(layout_.snapshot(3));
+  checkpoint = open();
+  ASSERT_TRUE(checkpoint->final_snapshot(kForEver).ok());
+  EXPECT_EQ(names(), (std::vector<BatchId>{2, 3}));
+  expect_whole(3);
+}
+
+// What a name links to may be anybody's, and may be changed by them.
+TEST_F(SnapshotTest, ALinkAmongTheSnapshotsIsNeverFollowed) {
+  {
+    auto checkpoint = open();
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_TRUE(batches_.commit(*checkpoint).ok());
+      ASSERT_TRUE(checkpoint->final_snapshot(kForEver).ok());
+    }
+  }
+  const std::string outside = dir_.file("outside");
+  fs::rename(layout_.snapshot(1), outside);
+  fs::create_directory_symlink(outside, layout_.snapshot(1));
+  const absl::Status start = open(*disk_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(start)) << start;
+  EXPECT_NE(message_of(start).find("snapshots/1: a link"), std::string_view::npos) << start;
+  EXPECT_TRUE(absl::IsFailedPrecondition(open_snapshot(*disk_, layout_, 1, open_state).status()));
+  EXPECT_FALSE(open_checkpoint_reader(*disk_, path_, open_state).ok());
+  fs::remove(layout_.snapshot(1));
+  fs::rename(outside, layout_.snapshot(1));
+  // A file in one of them.
+  std::string table;
+  for (const auto& entry : fs::directory_iterator(layout_.snapshot(1))) {
+    if (entry.path().extension() == ".sst") table = entry.path();
+  }
+  fs::rename(table, outside);
+  fs::create_symlink(outside, table);
+  const absl::Status linked = open_snapshot(*disk_, layout_, 1, open_state).status();
+  EXPECT_TRUE(absl::IsDataLoss(linked)) << linked;
+  EXPECT_NE(message_of(linked).find("symbolic link"), std::string_view::npos) << linked;
+}
+
 TEST_F(SnapshotTest, ALinkOutOfTheCheckpointIsRefusedAndLeftAlone) {
   {
     auto checkpoint = open();

@@ -560,5 +560,25 @@ TEST_F(SnapshotsTest, AFallbackIsRefusedWhereKafkaLacksRecordsAndNothingIsTouche
   EXPECT_FALSE(exists(*disk_, layout_.live_damaged()));
 }
 
+// A partition that the live state knew and the snapshot does not: its beginning is needed again.
+TEST_F(SnapshotsTest, AFallbackIsRefusedWhereANewPartitionHasLostItsBeginningAndNothingIsTouched) {
+  ASSERT_NO_FATAL_FAILURE(damage_after_two_batches());
+  source_.add_partition(3);
+  for (int i = 0; i < 5; ++i) source_.append(3, click_of(9));
+  source_.expire(3, 2);
+  const absl::Status refused = start().status();
+  ASSERT_TRUE(absl::IsOutOfRange(refused)) << refused;
+  EXPECT_NE(refused.message().find("partition 3, which came after the snapshot, lacks its first 2"),
+            absl::string_view::npos)
+      << refused;
+  EXPECT_TRUE(checkpoint_->fallback());
+  EXPECT_FALSE(exists(*disk_, layout_.live_damaged()));
+  EXPECT_FALSE(exists(*disk_, layout_.live_next()));
+  source_.expire(3, 0);
+  auto ready = start();
+  ASSERT_TRUE(ready.ok()) << ready.status();
+  EXPECT_EQ(ready->new_partitions, (std::map<PartitionId, Offset>{{3, 0}}));
+}
+
 }  // namespace
 }  // namespace clicktally

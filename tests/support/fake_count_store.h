@@ -26,7 +26,7 @@ struct FakeState {
   std::atomic<int> scans = 0;
   // A copied store's directory holds its place in here, in the file kCopyName.
   std::vector<std::shared_ptr<FakeState>> copies;
-  static constexpr char kCopyName[] = "COPY";
+  static constexpr char kCopyName[] = "CURRENT";
 };
 
 class FakeView final : public CountView {

@@ -168,6 +168,8 @@ class MisplacedTest(HardshipTest):
         self.both_refuse(5, "job.json: missing from a checkpoint that has counted; restore")
         (self.checkpoint / "SHOWN").unlink()
         (self.checkpoint / "live").rename(self.checkpoint / "live.new")
+        self.both_refuse(5, "job.json: missing from a checkpoint that has counted; restore")
+        shutil.rmtree(self.checkpoint / "snapshots")  # which would tell
         self.both_refuse(5, "live.new: holds batch 0, so it is not left from .*; restore")
         self.assertTrue((self.checkpoint / "live.new" / "CURRENT").exists())
 

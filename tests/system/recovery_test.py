@@ -228,6 +228,7 @@ class FallbackTest(RecoveryTest):
 class BackupTest(RecoveryTest):
     def test_a_lost_machine_is_restored_elsewhere_from_a_backup_made_beside_the_job(self):
         backup, job = self.folder / "backup", self.job("--trigger", "50 ms")
+        began = time.time()
         self.send(*range(100))
         eventually(lambda: job.batches() and sum(n for _, n in job.batches()[-1].rows) >= 20, "clicks")
         for _ in range(2):
@@ -245,7 +246,16 @@ class BackupTest(RecoveryTest):
         self.checkpoint = elsewhere
         self.drain("--existing")
         assert_counts(self, export(self, elsewhere), self.sent)
-        self.assertEqual(show(self, elsewhere)["epoch"], 1)
+        epoch = show(self, elsewhere)["epoch"]
+        self.assertGreaterEqual(epoch, int(began), "the lost machine may have had a lower one")
+        self.assertRegex(done.out.decode(), rf" restored under epoch {epoch}\n\Z")
+        for user in range(3):  # ten digits everywhere
+            self.send(user)
+            self.drain("--existing")
+        self.assertTrue(show(self, elsewhere)["shown"])
+        self.assertRegex(inspect("snapshots", elsewhere).out.decode(), rf"(?m) {epoch} ")
+        self.assertEqual(inspect("backup", elsewhere, backup).code, 0)
+        self.assertEqual([int(name.split("-")[0]) for name in os.listdir(backup)], [epoch])
 
 
 if __name__ == "__main__":
