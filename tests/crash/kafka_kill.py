@@ -82,6 +82,7 @@ class KillRun(unittest.TestCase):
         survivor.state = state
         survivor.log.last = state["batchId"]  # the empty one of make_topic()
         survivor.log.shown[state["batchId"]] = None
+        survivor.begin(state["batchId"] + 1)  # from here on the producer is at work
         while survivor.kills() < kills and (until is None or time.monotonic() < until):
             self.assertIsNone(load.poll(), "the producer ended")
             survivor.run_and_end()
