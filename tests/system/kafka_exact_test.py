@@ -124,7 +124,8 @@ class LostMachineTest(KafkaTest):
         self.assertLess(sum(show(self, self.checkpoint)["offsets"].values()), 200000)
         self.drain("--existing")
         state = show(self, self.checkpoint)
-        self.assertEqual((sum(state["offsets"].values()), state["epoch"]), (200000, 1))
+        self.assertEqual(sum(state["offsets"].values()), 200000)
+        self.assertGreaterEqual(state["epoch"], 1, "what was shown since is shown anew")
         assert_counts(self, export(self, self.checkpoint),
                       clicktally.read_csv(csv.read_text().splitlines()))
 
