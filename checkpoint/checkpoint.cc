@@ -64,8 +64,10 @@ absl::Status Checkpoint::recover() {
     case CheckpointKind::kLost:
       return lost_job_file(layout_);
     case CheckpointKind::kAbsent:
-      return may_be_made();
+      if (absl::Status s = may_be_made(); !s.ok()) return s;
+      return sync_names(disk_, layout_.root());
     case CheckpointKind::kUnfinished:
+      if (absl::Status s = sync_names(disk_, layout_.root()); !s.ok()) return s;
       return finish_creation();
     case CheckpointKind::kWhole:
       break;

@@ -147,6 +147,11 @@ absl::Status prepare_snapshots(Disk& disk, const CheckpointLayout& layout) {
     return disk.sync_dir(layout.root());
   }
   if (!names.ok()) return names.status();
+  // A run that was killed leaves names that are there and not durable yet. Were the power lost now,
+  // one of ours could go again, and a snapshot that is removed here come back with half its files.
+  for (const std::string& path : {layout.root(), layout.snapshots()}) {
+    if (absl::Status s = disk.sync_dir(path); !s.ok()) return s;
+  }
   for (const std::string& name : *names) {
     if (!is_leftover(name)) {
       warn_of_stranger(disk, layout, name);

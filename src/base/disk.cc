@@ -9,6 +9,11 @@ namespace {
 
 constexpr std::size_t kCopyAtOnce = 1 << 20;
 
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
+}
+
 class ReadOnlyDisk final : public Disk {
  public:
   explicit ReadOnlyDisk(Disk& disk) : disk_(disk) {}
@@ -109,14 +114,25 @@ absl::Status copy_file(Disk& disk, const std::string& from, const std::string& t
 
 absl::Status make_directories(Disk& disk, const std::string& path) {
   if (disk.stat(path + "/.").ok()) return absl::OkStatus();
-  const std::size_t slash = path.find_last_of('/');
-  const std::string parent =
-      slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
+  const std::string parent = parent_of(path);
   if (path.empty() || parent == path) return absl::InvalidArgumentError("the path is empty");
   if (absl::Status status = make_directories(disk, parent); !status.ok()) return status;
   const absl::Status made = disk.create_dir(path);
   if (!made.ok() && !absl::IsAlreadyExists(made)) return made;
   return disk.sync_dir(parent);
+}
+
+absl::Status sync_names(Disk& disk, const std::string& path) {
+  const std::string parent = parent_of(path);
+  const absl::Status synced = disk.sync_dir(parent);
+  if (absl::IsPermissionDenied(synced)) return absl::OkStatus();
+  if (!synced.ok()) return synced;
+  const auto ours = disk.stat(path + "/.");
+  if (!ours.ok()) return ours.status();
+  const auto above = disk.stat(parent + "/.");
+  if (!above.ok()) return above.status();
+  const bool top = parent == "." || parent == "/" || parent == path;
+  return top || above->owner != ours->owner ? absl::OkStatus() : sync_names(disk, parent);
 }
 
 bool exists(Disk& disk, const std::string& path) {

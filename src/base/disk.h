@@ -108,6 +108,10 @@ absl::Status publish_file(Disk& disk, const std::string& directory, const std::s
 absl::Status copy_file(Disk& disk, const std::string& from, const std::string& to);
 // Like mkdir -p, each new name made durable in its parent.
 absl::Status make_directories(Disk& disk, const std::string& path);
+// The names that lead to a directory, durable, as far up as its owner's directories go: a run that
+// was killed may have made them and not have synced them, so that they are there tells nothing. A
+// directory that may not be read is passed over.
+absl::Status sync_names(Disk& disk, const std::string& path);
 bool exists(Disk& disk, const std::string& path);
 
 // Removes a directory and all in it, never following a link out of it; a missing one is OK.
