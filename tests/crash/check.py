@@ -9,9 +9,10 @@ docs/crash_testing.md describes the lanes. CLICKTALLY_BIN is the folder of the b
 import argparse
 import sys
 
+import cut
 import simulate
 
-LANES = (simulate,)
+LANES = (simulate, cut)
 
 
 def main():

@@ -86,7 +86,8 @@ LifeOptions life_options(Arguments arguments) {
                            {{"dropped", Damage::kDropped},
                             {"torn", Damage::kTorn},
                             {"garbled", Damage::kGarbled},
-                            {"names", Damage::kNames}},
+                            {"names", Damage::kNames},
+                            {"every", Damage::kEvery}},
                            &out.damage);
   arguments.number("power-lost-at-stop", &out.power_lost_at_stop);
   arguments.choice<Refusal>(

@@ -67,6 +67,7 @@ enum class Damage {
   kTorn,     // a prefix
   kGarbled,  // a prefix, then zeros or rubbish
   kNames,    // all bytes are left, but every unsynced change of a directory is undone
+  kEvery,    // for whoever makes an image of each
 };
 
 // What a power loss leaves of `root`; the seed decides whatever may go either way.

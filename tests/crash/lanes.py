@@ -55,6 +55,11 @@ class Report:
         """The lane proves too little with fewer than `least` of `what`."""
         self.wanted.append((what, least))
 
+    def want_point(self, point):
+        """A run that never came there is not the run that was meant."""
+        self.counts[f"at '{point}'"] = self.points[point]
+        self.want(f"at '{point}'", 1)
+
     def end(self):
         """Says everything; the exit code."""
         lacks = [f"{self.counts[what]} {what}, at least {least} were to be"

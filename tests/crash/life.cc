@@ -77,10 +77,21 @@ class Life {
                     R"("takes_space":{},"syncs":{},"refused":{}}})",
                     how, phase_.load(), log_.triggers(), counts.changes, counts.all, counts.space,
                     counts.syncs, counts.refused));
-    NodePtr left = disk_.root();
-    if (power_lost) left = survivors(*left, options_.damage, options_.dice);
-    save_image(left, options_.image);
+    if (!power_lost) {
+      save_image(disk_.root(), options_.image);
+    } else if (options_.damage != Damage::kEvery) {
+      save_survivors(options_.damage, options_.image);
+    } else {
+      save_survivors(Damage::kDropped, options_.image + ".dropped");
+      save_survivors(Damage::kTorn, options_.image + ".torn");
+      save_survivors(Damage::kGarbled, options_.image + ".garbled");
+      save_survivors(Damage::kNames, options_.image + ".names");
+    }
     ::_exit(code);
+  }
+
+  void save_survivors(Damage damage, const std::string& image) const {
+    save_image(survivors(*disk_.root(), damage, options_.dice), image);
   }
 
   const LifeOptions options_;

@@ -5,6 +5,7 @@ crash_writer said and left. Knows nothing of the product but what it promises (d
 is right if it is the last batch that was emitted, or the next one, whole (I3)."""
 
 import bisect
+import copy
 
 MASK = (1 << 64) - 1
 USERS = 400
@@ -25,6 +26,12 @@ class Part:
         self.letters = {}  # offset -> value, in order
 
 
+    def clone(self):
+        twin = copy.copy(self)
+        twin.letters = dict(self.letters)
+        return twin
+
+
 class Expected:
     """The counts at given offsets, by the function of fake_log.h, once more. Going on costs what is
     new, going back begins anew."""
@@ -38,6 +45,12 @@ class Expected:
         self.order = []  # the users, as they are shown
         self.parts = {}
         self.changed = set()
+
+    def clone(self):
+        twin = Expected(self.seed)
+        twin.counts, twin.order = dict(self.counts), list(self.order)
+        twin.parts = {name: part.clone() for name, part in self.parts.items()}
+        return twin
 
     def go_to(self, offsets):
         """Afterwards `changed` holds the users of what is new."""
@@ -103,6 +116,17 @@ class Judge:
         self.fallback = None    # the snapshot record that may take over, while a damage stands
         self.fallbacks = self.reemitted = self.redone = 0
         self.first_in_life = True
+
+    def clone(self):
+        """Another that knows the same; for the several ways on from one moment."""
+        twin = copy.copy(self)
+        twin.expected, twin.other = self.expected.clone(), Expected(self.expected.seed)
+        twin.emitted = dict(self.emitted)
+        return twin
+
+    def expect_fallback(self, snapshots):
+        """From now on the newest of `snapshots` may take over, under a new epoch."""
+        self.fallback = snapshots[max(snapshots, key=int)]
 
     # --- What a writer says -----------------------------------------------------------------------
 
