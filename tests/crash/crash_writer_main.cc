@@ -78,6 +78,7 @@ LifeOptions life_options(Arguments arguments) {
   arguments.number("log-seed", &out.log_seed);
   arguments.number("dice", &out.dice);
   arguments.number("triggers", &out.triggers);
+  arguments.number("partitions", &out.partitions);
   arguments.number("empty-percent", &out.empty_percent);
   arguments.number("large-percent", &out.large_percent);
   arguments.number("cut-at", &out.cut_at);

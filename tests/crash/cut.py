@@ -34,6 +34,7 @@ class Run:
 
     def disk(self, writer, name):
         return Disk(writer, f"cut-{self.path}-{name}", log_seed=self.seed, triggers=TRIGGERS,
+                    partitions=8,  # whose records fill the memory table more than twice
                     empty_percent=5, large_percent=20, snapshot_triggers=5, retain=1, workers=1,
                     dead_letter_bytes=2000, **PATHS[self.path])
 

@@ -29,6 +29,7 @@ class Life {
       : options_(options),
         log_({.seed = options.log_seed,
               .dice = options.dice,
+              .partitions = static_cast<int>(options.partitions),
               .triggers = options.triggers,
               .empty_percent = static_cast<int>(options.empty_percent),
               .large_percent = static_cast<int>(options.large_percent),

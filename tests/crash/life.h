@@ -27,6 +27,7 @@ struct LifeOptions {
   std::uint64_t log_seed = 0;               // what the log holds
   std::uint64_t dice = 0;                   // whatever else is random in this life
   std::int64_t triggers = 100;
+  std::int64_t partitions = 3;
   std::int64_t empty_percent = 20;
   std::int64_t large_percent = 10;
   std::int64_t cut_at = 0;   // power is lost at this change
