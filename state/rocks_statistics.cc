@@ -23,6 +23,11 @@ struct UsersOfFile {
   std::int64_t most = 0;
 };
 
+struct FileOfLevel {
+  int level = 0;
+  UsersOfFile users;
+};
+
 UsersOfFile users_of(const rocksdb::TableProperties& properties) {
   const auto found = properties.user_collected_properties.find(kUsersProperty);
   std::int64_t users = 0;
@@ -81,26 +86,40 @@ rocksdb::Status read_log_part(rocksdb::DB& db, LogPart* part) {
   return rows->status();
 }
 
+// Levels and properties are asked for one after the other. In a state that is written to a
+// compaction may come between the two; then both are asked again.
+rocksdb::Status read_files(rocksdb::DB& db, std::vector<FileOfLevel>* files) {
+  while (true) {
+    rocksdb::TablePropertiesCollection properties;
+    if (rocksdb::Status s = db.GetPropertiesOfAllTables(&properties); !s.ok()) return s;
+    std::map<std::string, UsersOfFile> users;
+    for (const auto& [path, of_file] : properties) {
+      users[path.substr(path.find_last_of('/') + 1)] = users_of(*of_file);
+    }
+    std::vector<rocksdb::LiveFileMetaData> live;
+    db.GetLiveFilesMetaData(&live);
+    files->clear();
+    for (const auto& file : live) {
+      const auto found = users.find(file.name.substr(file.name.find_last_of('/') + 1));
+      if (found != users.end()) files->push_back({file.level, found->second});
+    }
+    if (files->size() == live.size()) return rocksdb::Status::OK();
+  }
+}
+
 // The files of one level, below the first, share no key; those of the first and the log may share
 // all of theirs.
 rocksdb::Status bound_users(rocksdb::DB& db, UserBounds* bounds) {
   LogPart log;
   if (rocksdb::Status s = read_log_part(db, &log); !s.ok()) return s;
-  rocksdb::TablePropertiesCollection properties;
-  if (rocksdb::Status s = db.GetPropertiesOfAllTables(&properties); !s.ok()) return s;
-  std::map<std::string, UsersOfFile> files;
-  for (const auto& [path, of_file] : properties) {
-    files[path.substr(path.find_last_of('/') + 1)] = users_of(*of_file);
-  }
-  std::vector<rocksdb::LiveFileMetaData> live;
-  db.GetLiveFilesMetaData(&live);
+  std::vector<FileOfLevel> files;
+  if (rocksdb::Status s = read_files(db, &files); !s.ok()) return s;
   std::map<int, std::int64_t> of_level;
   *bounds = {.least = log.users, .most = log.users};
-  for (const auto& file : live) {
-    const UsersOfFile users = files[file.name.substr(file.name.find_last_of('/') + 1)];
-    bounds->most += users.most;
+  for (const FileOfLevel& file : files) {
+    bounds->most += file.users.most;
     std::int64_t& level = of_level[file.level];
-    level = file.level == 0 ? std::max(level, users.least) : level + users.least;
+    level = file.level == 0 ? std::max(level, file.users.least) : level + file.users.least;
     bounds->least = std::max(bounds->least, level);
   }
   return rocksdb::Status::OK();

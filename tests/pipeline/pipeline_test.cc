@@ -228,7 +228,6 @@ TEST_F(PipelineTest, AStopCommitsWhatWasConsumed) {
 TEST_F(PipelineTest, ABatchThatWasNotShownIsShownAgainWithTheSameRowsAndOnlyThen) {
   for (int i = 0; i < 10; ++i) source_.append(0, click_of(i));
   options_.available_now = true;
-  options_.trigger_ms = 3'600'000;  // no tick may cut a batch in two
   sink_.fail_ = absl::AbortedError("pipe closed");
   EXPECT_TRUE(absl::IsAborted(run()));
   ASSERT_EQ(sink_.shown().size(), 1U);
@@ -245,7 +244,6 @@ TEST_F(PipelineTest, ABatchThatWasNotShownIsShownAgainWithTheSameRowsAndOnlyThen
 TEST_F(PipelineTest, UpdateModeShowsChangedUsersOnlyAlsoWhenShownAgain) {
   options_.output_mode = OutputMode::kUpdate;
   options_.available_now = true;
-  options_.trigger_ms = 3'600'000;  // no tick may cut a batch in two
   source_.append(0, click_of(1));
   source_.append(0, click_of(2));
   ASSERT_TRUE(run().ok());
@@ -266,7 +264,6 @@ TEST_F(PipelineTest, UpdateModeShowsChangedUsersOnlyAlsoWhenShownAgain) {
 TEST_F(PipelineTest, MoreRowsThanTheSinkWantsAreCutAndSaidSo) {
   for (int i = 0; i < 10; ++i) source_.append(0, click_of(i));
   options_.available_now = true;
-  options_.trigger_ms = 3'600'000;  // no tick may cut a batch in two
   sink_.rows_wanted_ = 3;
   ASSERT_TRUE(run().ok());
   EXPECT_EQ(sink_.shown()[0], (ShownBatch{0, {{0, 1}, {1, 1}, {2, 1}}, true}));
@@ -306,7 +303,6 @@ TEST_F(PipelineTest, ABatchThatOutgrowsItsShareOfMemoryIsEndedEarly) {
 TEST_F(PipelineTest, AFailedCommitStopsTheJobAtTheLastCommit) {
   source_.append(0, click_of(1));
   options_.available_now = true;
-  options_.trigger_ms = 3'600'000;  // no tick may cut a batch in two
   ASSERT_TRUE(run().ok());
   source_.append(0, click_of(1));
   open();
@@ -345,7 +341,6 @@ TEST_F(PipelineTest, MaxOffsetsPerTriggerBoundsEveryBatchAndLosesNone) {
 
 TEST_F(PipelineTest, AnUpdateIsShownAgainAsItWasAndWithoutAScan) {
   options_.available_now = true;
-  options_.trigger_ms = 3'600'000;  // no tick may cut a batch in two
   options_.output_mode = OutputMode::kUpdate;
   for (int user = 0; user < 9; ++user) source_.append(0, click_of(user));
   ASSERT_TRUE(run().ok());
@@ -376,7 +371,6 @@ TEST_F(PipelineTest, RejectedRecordsAreCountedByCauseAndKeptWithTheirBatch) {
   source_.append(1, R"({"action": "click", "user_id": "x"})");
   source_.append(2, "");
   options_.available_now = true;
-  options_.trigger_ms = 3'600'000;  // no tick may cut a batch in two
   options_.keep_dead_letters = true;
   ASSERT_TRUE(run().ok());
   const PartitionCounters totals = checkpoint_->last().totals();
