@@ -27,7 +27,8 @@
 // live.damaged/ from before.
 //
 // Borrow everything; one thread. Errors: kDataLoss is proof of damage, kInvalidArgument a wish that
-// cannot be granted, kAlreadyExists a running job.
+// cannot be granted, kFailedPrecondition no checkpoint or no such snapshot, kAlreadyExists a
+// running job.
 #pragma once
 
 #include <map>

@@ -83,7 +83,7 @@ absl::Status no_such_snapshot(const CheckpointLayout& layout, BatchId batch,
                               const std::vector<SnapshotName>& there) {
   std::vector<BatchId> batches;
   for (const SnapshotName& name : there) batches.push_back(name.batch);
-  return absl::InvalidArgumentError(
+  return absl::FailedPreconditionError(
       fmt::format("{}: there is no snapshot of batch {}; there is {}", layout.root(), batch,
                   batches.empty() ? "none at all" : fmt::format("{}", fmt::join(batches, ", "))));
 }

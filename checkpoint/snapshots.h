@@ -42,7 +42,7 @@ absl::StatusOr<std::vector<SnapshotName>> list_snapshots(Disk& disk,
 // kNoBatch if there is none.
 absl::StatusOr<BatchId> newest_snapshot(Disk& disk, const CheckpointLayout& layout);
 
-// kInvalidArgument, naming those that are there.
+// kFailedPrecondition, naming those that are there.
 absl::Status no_such_snapshot(const CheckpointLayout& layout, BatchId batch,
                               const std::vector<SnapshotName>& there);
 
@@ -74,7 +74,8 @@ absl::Status mark_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId b
 
 // Pins, which an operator sets and takes away, also while a job runs: a mark changes no state, and
 // the snapshot is locked meanwhile, so it is not removed just then. Durable when OK. With `dry`
-// they only say what would be. kInvalidArgument if there is no such snapshot, or no such pin.
+// they only say what would be. kFailedPrecondition without such a snapshot, kInvalidArgument
+// without such a pin.
 absl::Status pin_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch,
                           const std::string& name, bool dry);
 absl::Status unpin_snapshot(Disk& disk, const CheckpointLayout& layout, BatchId batch, bool dry);

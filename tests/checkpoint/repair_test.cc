@@ -230,7 +230,7 @@ TEST_F(RepairTest, WhatCannotBeGrantedIsRefusedAndWritesNothing) {
   const auto before = contents();
   StoppingDisk counting(*disk_, 0);
   const absl::Status refused = roll_back(*disk_, 3);
-  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
   EXPECT_NE(message_of(refused).find("there is 2, 4"), std::string_view::npos) << refused;
   const Offset next =
       open_checkpoint_reader(*disk_, path_, open_small_state)->state.record.partitions.at(0).next;

@@ -147,6 +147,22 @@ std::vector<Command> commands_of_copies() {
 
 std::vector<Command> commands_of_repair() {
   return {
+      {.name = "import",
+       .arguments = "CHECKPOINT --from FILE --offsets JSON",
+       .summary = "makes a new checkpoint of counts and offsets, from Spark or anywhere",
+       .details =
+           "CHECKPOINT must be empty or absent, in a directory that is there. The counts are\n"
+           "lines user_id,total_clicks in any order, with or without that header and with an\n"
+           "empty user_id for the NULL group, or JSON lines with those two fields.\n"
+           "tools/spark-export makes both files of a Spark job's checkpoint.\n",
+       .formats = "",
+       .flags = {{"from", "FILE", "the counts; - is standard input"},
+                 {"offsets", "JSON", "{\"topic\":{\"0\":12,\"1\":7}}, or a file that holds it"},
+                 {"topic", "NAME", "must be the topic of the offsets, if given"},
+                 {"cluster-id", "ID", "of the first start's cluster unless given"},
+                 kDryRun},
+       .writes = true,
+       .run = import_command},
       {.name = "rollback",
        .arguments = "CHECKPOINT SNAPSHOT",
        .summary = "back to the counts and offsets of a snapshot",

@@ -84,6 +84,7 @@ absl::Status verify_command(Disk& disk, const CommandLine& line);
 absl::Status dead_letters_command(Disk& disk, const CommandLine& line);
 absl::Status backup_command(Disk& disk, const CommandLine& line);
 absl::Status restore_command(Disk& disk, const CommandLine& line);
+absl::Status import_command(Disk& disk, const CommandLine& line);
 absl::Status rollback_command(Disk& disk, const CommandLine& line);
 absl::Status offsets_set_command(Disk& disk, const CommandLine& line);
 absl::Status pin_command(Disk& disk, const CommandLine& line);

@@ -7,7 +7,7 @@ _clicktally_inspect() {
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     words='show get top list export offsets batches snapshots diff verify dead-letters backup restore
-      rollback help --help --version'
+      import rollback help --help --version'
     COMPREPLY=($(compgen -W "$words" -- "$current"))
     return
   fi
@@ -16,7 +16,7 @@ _clicktally_inspect() {
     --by) words='clicks delta last-batch' ;;
     --cause) words='tombstone empty not_json not_object missing_action' ;;
     help) words='show get top list export offsets batches snapshots diff verify dead-letters backup
-      restore rollback' ;;
+      restore import rollback' ;;
   esac
   if [ -z "$words" ] && [ "${current#-}" != "$current" ]; then
     case "${COMP_WORDS[1]}" in
@@ -32,6 +32,7 @@ _clicktally_inspect() {
       verify) words='--full --format' ;;
       rollback) words='--dry-run --format' ;;
       dead-letters) words='--cause --raw --fresh --format' ;;
+      import) words='--from --offsets --topic --cluster-id --dry-run' ;;
     esac
     words="$words --help"
   fi
