@@ -113,7 +113,8 @@ absl::Status copy_file(Disk& disk, const std::string& from, const std::string& t
 }
 
 absl::Status make_directories(Disk& disk, const std::string& path) {
-  if (disk.stat(path + "/.").ok()) return absl::OkStatus();
+  const absl::Status found = disk.stat(path + "/.").status();
+  if (!absl::IsNotFound(found)) return found;  // there, or refused
   const std::string parent = parent_of(path);
   if (path.empty() || parent == path) return absl::InvalidArgumentError("the path is empty");
   if (absl::Status status = make_directories(disk, parent); !status.ok()) return status;
