@@ -76,6 +76,8 @@ TEST_F(NamesTest, AParentThatMayNotBeReadIsNoReasonToRefuse) {
    private:
     const std::string path_;
   };
+  ASSERT_TRUE(fs::create_directory(dir_.path() + "/clicks"));
+  fs::permissions(dir_.path() + "/clicks", fs::perms::owner_all);
   Refusing refusing(*disk_, dir_.path());
   make(refusing, dir_.path() + "/clicks");
 }
