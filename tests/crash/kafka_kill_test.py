@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 import clicktally  # noqa: E402
 import kafka_kill  # noqa: E402
-import lane  # noqa: E402
+import lane_report  # noqa: E402
 import topics  # noqa: E402
 from clicktally import Truth, assert_counts, produce  # noqa: E402
 from kafka_kill import KillRun  # noqa: E402
@@ -43,7 +43,7 @@ class KafkaKillTest(KillRun):
         self.assertGreaterEqual(3 * between, report["kills"], landed)
 
     def test_large_and_small_batches_survive_kills_and_stops_beside_a_producer(self):
-        with lane.reported("kills on a real cluster", self) as report:
+        with lane_report.reported("kills on a real cluster", self) as report:
             report.update(self.kill_again_and_again(self.random, KILLS - OF_UPDATES))
             print(kafka_kill.text_of(report))
             self.assert_a_third_between_commit_and_output(report)
@@ -58,7 +58,7 @@ class KafkaKillTest(KillRun):
             self, self.random, Truth(clicktally.generated_partitions(3, *mix)),
             "--starting-offsets", "earliest", "--trigger", "100 ms", "--max-offsets-per-trigger",
             500, "--output-mode", "update", "--num-rows", 1000, "--snapshot-interval", "50 ms")
-        with lane.reported("kills in update mode", self) as report:
+        with lane_report.reported("kills in update mode", self) as report:
             survivor.begin()
             while survivor.kills() < OF_UPDATES:
                 survivor.run_and_end()

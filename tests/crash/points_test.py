@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 import clicktally  # noqa: E402
-import lane  # noqa: E402
+import lane_report  # noqa: E402
 from clicktally import BatchLog, Job, Truth, assert_counts, click, export, inspect, show  # noqa: E402
 from raw_producer import RawProducer  # noqa: E402
 from survivor import INGESTED_ABOVE_USERS, READY  # noqa: E402
@@ -154,7 +154,7 @@ class PointsTest(unittest.TestCase):
                 raise
 
     def test_killed_at_each_point_no_batch_is_lost_and_a_repeat_is_as_it_was(self):
-        with lane.reported("crash points", self) as report:
+        with lane_report.reported("crash points", self) as report:
             for name, users in (("logged", 8), ("ingested", INGESTED_ABOVE_USERS + 50)):
                 self.walk_commits(name, users)
             self.walk_creation()
@@ -250,7 +250,7 @@ class PointsTest(unittest.TestCase):
 
     def test_killed_in_recovery_again_and_again_it_ends_where_one_recovery_would(self):
         """Row 21: at points, and wherever a kill lands."""
-        with lane.reported("crashes in recovery", self) as report:
+        with lane_report.reported("crashes in recovery", self) as report:
             walk = Walk(self, "checkpoint", INGESTED_ABOVE_USERS + 50, "--starting-offsets",
                         "earliest", "--max-offsets-per-trigger", INGESTED_ABOVE_USERS + 50,
                         "--snapshot-interval", "1 ms", "--snapshots-to-retain", 1)
