@@ -37,6 +37,16 @@ def ask(job, so_far):
         time.sleep(0.02)
 
 
+def wait_for_a_commit(job):
+    """Before it has taken over its signals, the one for a snapshot would end the job."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not job.commits():
+        job.check_alive()
+        if time.monotonic() > deadline:
+            raise Failure(f"no commit within {PATIENCE_S} s")
+        time.sleep(0.02)
+
+
 def measure(options, kafka, binaries, scratch):
     disk = refuse_memory(scratch)
     checkpoint = scratch / "snapshots"
@@ -50,6 +60,7 @@ def measure(options, kafka, binaries, scratch):
         load = kafka.produce_in_background(
             topic, "--users", options.users, "--rate", LOAD_PER_SECOND, "--events", 0, "--seed", 5)
         try:
+            wait_for_a_commit(job)
             for number in range(options.snapshots):
                 ask(job, number)
         finally:

@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -100,7 +101,8 @@ def add_options(parser, seeds):
     parser.add_argument("--seed", type=int, default=None, help="the first seed; a replay's only one")
     parser.add_argument("--seeds", type=int, default=seeds, help="how many, one after the other")
     parser.add_argument("--report", help="a file for the report as JSON")
-    parser.add_argument("--keep", default=None, help="where directories of violations are kept")
+    parser.add_argument("--keep", default=None, help="where directories of violations are kept "
+                        "(default: clicktally-violations in $TMPDIR)")
 
 
 def for_all(items, report, work):
@@ -139,7 +141,7 @@ def judged(report, disk, replay, body):
         body()
         return True
     except Violation as violation:
-        folder = report.arguments.keep or Path.cwd() / "crash-violations"
+        folder = report.arguments.keep or Path(tempfile.gettempdir()) / "clicktally-violations"
         report.violation(str(violation), replay, disk.keep(folder))
         return False
 

@@ -7,9 +7,10 @@ A mutant is a patch in mutants/: never a switch in the product. Its head says
     Caught by: TARGET: COMMAND
 
 where TARGET is the CMake target that is built with the patch and COMMAND, run in the repository, must
-end with 1 ("found something wrong") or by a signal. {program} in it is the broken build of TARGET, which is
-also in the folder that CLICKTALLY_BIN names, beside the whole programs. Ending with 0 means that the mutant lives: a finding about
-the tests. Any other end is a mutant that proves nothing, and a finding too.
+end with 1 ("found something wrong") or by a signal. {program} in it is the broken build of TARGET,
+which is also in the folder that CLICKTALLY_BIN names, beside the whole programs. Ending with 0 means
+that the mutant lives: a finding about the tests. Any other end is a mutant that proves nothing, and a
+finding too.
 
 Only the patched sources are compiled, with the command that the build folder has for them, and put
 before the libraries when TARGET is linked again.
@@ -125,7 +126,8 @@ def judge(patch, options, scratch):
     try:
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False,
                               timeout=COMMAND_LIMIT_S,
-                              env=os.environ | {"CLICKTALLY_BIN": str(programs(options, folder))})
+                              env=os.environ | {"CLICKTALLY_BIN": str(programs(options, folder)),
+                                                "TMPDIR": str(folder)})
         result["exit"], output = done.returncode, done.stdout + done.stderr
     except subprocess.TimeoutExpired:
         result["exit"], output = None, f"not over after {COMMAND_LIMIT_S} s"
