@@ -9,12 +9,10 @@
 #include <tuple>
 
 #include "base/text.h"
-#include "checkpoint/commit_record_codec.h"
 #include "checkpoint/fallback.h"
 #include "checkpoint/layout.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
-#include "checkpoint/verification.h"
+#include "checkpoint/state_copies.h"
 
 namespace clicktally {
 namespace {
@@ -73,13 +71,7 @@ absl::StatusOr<CommitRecord> read_whole(Disk& disk, const std::string& path,
                                         const StoreOpener& open_state) {
   auto store = open_state(disk, path, OpenMode::kReadOnly);
   if (!store.ok()) return store.status();
-  auto record = verify_record(**store);
-  if (!record.ok()) return record;
-  const absl::Status read = scan_files(
-      **store, [](std::uint64_t) { return true; }, [](const TableFile&) { return false; },
-      [](const TableFile&) {});
-  if (!read.ok()) return read;
-  return record;
+  return read_store_whole(**store);
 }
 
 absl::StatusOr<SnapshotReader> open_newest(Disk& disk, const CheckpointLayout& layout,
@@ -101,7 +93,7 @@ absl::Status copy_or_reuse(Disk& disk, const std::string& from, const std::strin
   if (!names.ok()) return names.status();
   if (absl::Status s = disk.create_dir(to); !s.ok()) return s;
   for (const std::string& name : *names) {
-    if (name == CheckpointLayout::kScannedName || name == CheckpointLayout::kPinnedName) continue;
+    if (is_mark(name)) continue;
     const std::string source = from + "/" + name;
     bool had = false;
     if (!before.empty() && name.ends_with(".sst")) {
@@ -158,14 +150,9 @@ absl::Status check_succession(const std::string& kept_path, const CommitRecord& 
 // The record of the backup that is there. One that does not open cannot say whose it is.
 absl::StatusOr<CommitRecord> record_of(Disk& disk, const std::string& path,
                                        const StoreOpener& open_state) {
-  auto store = open_state(disk, path, OpenMode::kReadOnly);
-  absl::Status damage = store.status();
-  if (store.ok()) {
-    auto record = verify_record(**store);
-    if (record.ok()) return record;
-    damage = record.status();
-  }
-  if (!absl::IsDataLoss(damage) && !absl::IsNotFound(damage)) return damage;
+  auto record = verify_copy(disk, path, open_state);
+  const absl::Status damage = record.status();
+  if (!absl::IsDataLoss(damage) && !absl::IsNotFound(damage)) return record;
   return absl::DataLossError(fmt::format(
       "{}: this backup is damaged, so whose it is cannot be told: {}; if it is of this job, remove "
       "it and back up again",
@@ -243,16 +230,9 @@ absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
   record->adjustments.push_back(
       {.time_ms = time_ms,
        .command = fmt::format("restored from the backup of batch {}", record->batch)});
-  {
-    auto store = open_state(disk, staged, OpenMode::kReadWrite);
-    if (!store.ok()) return store.status();
-    const std::string bytes = encode_commit_record(*record);
-    const absl::Status done = (*store)->commit({.batch = record->batch, .record = bytes});
-    if (!done.ok()) return done;
-  }
-  const ShownWitness nothing{.epoch = record->epoch, .batch = kNoBatch, .digest = 0};
+  if (absl::Status s = commit_record_to(disk, staged, open_state, *record); !s.ok()) return s;
   if (absl::Status s = disk.rename(staged, layout.live()); !s.ok()) return s;
-  if (absl::Status s = create_shown(disk, layout, nothing); !s.ok()) return s;
+  if (absl::Status s = announce_epoch(disk, layout, record->epoch); !s.ok()) return s;
   const absl::Status published =
       publish_file(disk, layout.root(), CheckpointLayout::kJobName, job_file_text());
   if (!published.ok()) return published;

@@ -10,14 +10,11 @@
 #include "checkpoint/verification.h"
 
 namespace clicktally {
-namespace {
 
 bool is_mark(const std::string& name) {
   return name == CheckpointLayout::kScannedName || name == CheckpointLayout::kPinnedName ||
          name == CheckpointLayout::kDamageName;
 }
-
-}  // namespace
 
 absl::Status copy_state(Disk& disk, const std::string& from, const std::string& to) {
   auto names = disk.list(from);

@@ -1,5 +1,6 @@
 // A state directory made from another, changed, proved, and put in the place of the live one: what
-// a fallback and a repair have in common. The order of the steps is theirs (fallback.h, repair.h).
+// fallback, repair, import and restore have in common. The order of the steps is theirs
+// (fallback.h, repair.h).
 //
 // Borrow everything; one thread, under the checkpoint's lock. Errors: kDataLoss is proof of damage.
 #pragma once
@@ -15,6 +16,10 @@
 #include "state/count_store.h"
 
 namespace clicktally {
+
+// Whether it is a file of ours beside those of the state, which says something of this directory
+// and not of a copy.
+bool is_mark(const std::string& name);
 
 // `to`, which must not exist: links to the table files, which never change, and copies of the
 // others, which RocksDB writes to. Marks stay behind. Durable but for its own name.
