@@ -40,6 +40,16 @@ std::vector<Cell> batch_row(const CommitRecord& record, const CommitRecord* befo
           offsets_json(record)};
 }
 
+// past_record(), or nothing if it is damaged: what else can be read is good, and `damage` is said
+// at the end.
+absl::StatusOr<std::optional<CommitRecord>> past_record_or(const Source& source, BatchId batch,
+                                                           absl::Status* damage) {
+  auto record = past_record(source, batch);
+  if (!absl::IsDataLoss(record.status())) return record;
+  *damage = record.status();
+  return std::nullopt;
+}
+
 // A snapshot that is removed while it is looked at has no size.
 std::int64_t bytes_of(Disk& disk, const std::string& path) {
   std::int64_t bytes = 0;
@@ -118,12 +128,8 @@ absl::Status batches_command(Disk& disk, const CommandLine& line) {
   std::optional<CommitRecord> record = source->record;
   absl::Status damage = source->damage;
   for (std::int64_t left = *limit; left > 0 && record && record->batch != kNoBatch; --left) {
-    auto before = past_record(*source, record->batch - 1);
-    if (!before.ok()) {
-      if (!absl::IsDataLoss(before.status())) return before.status();
-      damage = before.status();  // what was read so far is good
-      before = std::nullopt;
-    }
+    auto before = past_record_or(*source, record->batch - 1, &damage);
+    if (!before.ok()) return before.status();
     const bool wanted = table.add(batch_row(*record, *before ? &**before : nullptr));
     if (!wanted) break;
     record = *std::move(before);
@@ -149,12 +155,8 @@ absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
                {"pinned", "pinned", Kind::kYesNo}});
   absl::Status damage = source->damage;
   for (const SnapshotName& name : *names) {
-    auto record = past_record(*source, name.batch);
-    if (!record.ok()) {
-      if (!absl::IsDataLoss(record.status())) return record.status();
-      damage = record.status();
-      record = std::nullopt;
-    }
+    auto record = past_record_or(*source, name.batch, &damage);
+    if (!record.ok()) return record.status();
     const auto& known = *record;
     const std::int64_t bytes = bytes_of(disk, source->layout.snapshot(name.batch));
     table.add({name.batch, known ? Cell(known->time_ms) : Cell(),
