@@ -5,61 +5,23 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <thread>
 
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/shown_witness.h"
-#include "tests/support/batches.h"
+#include "tests/support/job_with_snapshots.h"
 #include "tests/support/stopping_disk.h"
-#include "tests/support/temp_dir.h"
 
 namespace clicktally {
 namespace {
 
 namespace fs = std::filesystem;
 
-class FallbackTest : public ::testing::Test {
+class FallbackTest : public JobWithSnapshots {
  protected:
-  FallbackTest() {
-    auto made = open(*disk_);
-    EXPECT_TRUE((*made)->create(Batches::start()).ok());
-    for (int i = 0; i < 7; ++i) {
-      EXPECT_TRUE(batches_.commit(**made).ok());
-      if (i == 2 || i == 4) {
-        EXPECT_TRUE((*made)->final_snapshot([] { return true; }).ok());
-      }
-    }
-    made->reset();
-    fs::copy(path_, dir_.file("kept"), fs::copy_options::recursive);
-  }
-  // As it was made, with the hard links that cp does not keep.
-  void renew() {
-    fs::remove_all(path_);
-    fs::copy(dir_.file("kept"), path_, fs::copy_options::recursive);
-    fs::permissions(path_, fs::perms::owner_all);
-  }
-  absl::StatusOr<std::unique_ptr<Checkpoint>> open(Disk& disk, bool may_fall_back = true) {
-    CheckpointOptions options{.open_state = open_small_state};
-    options.may_fall_back = may_fall_back;
-    options.snapshots.scrub_bytes_per_s = std::uint64_t{1} << 40;
-    return Checkpoint::open(disk, path_, options);
-  }
   void cut_end_of(const std::string& file) {
     fs::resize_file(file, fs::file_size(file) - std::min<std::uintmax_t>(20, fs::file_size(file)));
-  }
-  std::string manifest_of(const std::string& state) {
-    for (const auto& entry : fs::directory_iterator(state)) {
-      const std::string name = entry.path().filename();
-      if (name.starts_with("MANIFEST")) return entry.path();
-    }
-    return "";
-  }
-  void flip(const std::string& file, std::size_t at) {
-    std::string bytes = *read_file(*disk_, file);
-    bytes.at(at) = static_cast<char>(bytes.at(at) ^ 1);
-    std::ofstream(file, std::ios::binary) << bytes;
   }
   // By reading back: new files for a snapshot, those that an earlier run had read soon after it.
   static bool comes_to_light(Checkpoint& checkpoint) {
@@ -84,12 +46,6 @@ class FallbackTest : public ::testing::Test {
     EXPECT_TRUE(checkpoint.final_snapshot([] { return true; }).ok());
     EXPECT_EQ(Batches::counts_of(**checkpoint.view()), batches_.counts_at(from + 4));
   }
-
-  TempDir dir_{TempDir::memory()};
-  std::unique_ptr<Disk> disk_ = make_posix_disk();
-  std::string path_ = dir_.file("checkpoint");
-  CheckpointLayout layout_{path_};
-  Batches batches_{60};
 };
 
 TEST_F(FallbackTest, TheNewestWholeSnapshotTakesOverAndTheDamagedStateIsKept) {

@@ -14,11 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-absl::StatusOr<std::unique_ptr<CountStore>> open_state(Disk& disk, const std::string& path,
-                                                       OpenMode mode) {
-  return open_count_store(disk, path, mode, CountStoreOptions{});
-}
-
 // Notes which directories are synced, and what is removed.
 class NotingDisk final : public StoppingDisk {
  public:
@@ -43,7 +38,7 @@ class NotingDisk final : public StoppingDisk {
 class NamesTest : public ::testing::Test {
  protected:
   static void make(Disk& disk, const std::string& path) {
-    auto checkpoint = Checkpoint::open(disk, path, {.open_state = open_state});
+    auto checkpoint = Checkpoint::open(disk, path, {.open_state = open_small_state});
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     if ((*checkpoint)->is_new()) {
       ASSERT_TRUE((*checkpoint)->create(Batches::start()).ok());

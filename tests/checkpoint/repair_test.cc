@@ -5,15 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/snapshots.h"
-#include "tests/support/batches.h"
+#include "tests/support/job_with_snapshots.h"
 #include "tests/support/stopping_disk.h"
-#include "tests/support/temp_dir.h"
 
 namespace clicktally {
 namespace {
@@ -22,35 +20,8 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kNowMs = 1'800'000'000'000;
 
-// Batches 0 to 6; snapshots of 2 and 4.
-class RepairTest : public ::testing::Test {
+class RepairTest : public JobWithSnapshots {
  protected:
-  RepairTest() {
-    make_job();
-    fs::copy(path_, dir_.file("kept"), fs::copy_options::recursive);
-  }
-  void make_job() {
-    fs::remove_all(path_);
-    auto made = open(*disk_);
-    EXPECT_TRUE((*made)->create(Batches::start()).ok());
-    for (int i = 0; i < 7; ++i) {
-      EXPECT_TRUE(batches_.commit(**made).ok());
-      if (i == 2 || i == 4) {
-        EXPECT_TRUE((*made)->final_snapshot([] { return true; }).ok());
-      }
-    }
-  }
-  void renew() {
-    fs::remove_all(path_);
-    fs::copy(dir_.file("kept"), path_, fs::copy_options::recursive);
-    fs::permissions(path_, fs::perms::owner_all);
-  }
-  absl::StatusOr<std::unique_ptr<Checkpoint>> open(Disk& disk) {
-    CheckpointOptions options{.open_state = open_small_state};
-    options.may_fall_back = true;
-    options.snapshots.scrub_bytes_per_s = std::uint64_t{1} << 40;
-    return Checkpoint::open(disk, path_, options);
-  }
   absl::StatusOr<std::unique_ptr<Repair>> begin(Disk& disk,
                                                 Repair::Mode mode = Repair::Mode::kCarryOut) {
     return Repair::open(disk, path_, open_small_state, mode);
@@ -66,18 +37,6 @@ class RepairTest : public ::testing::Test {
     if (!repair.ok()) return repair.status();
     auto plan = (*repair)->plan_offsets(next, kNowMs);
     return plan.ok() ? (*repair)->carry_out(*plan) : plan.status();
-  }
-  std::string manifest_of(const std::string& state) {
-    for (const auto& entry : fs::directory_iterator(state)) {
-      const std::string name = entry.path().filename();
-      if (name.starts_with("MANIFEST")) return entry.path();
-    }
-    return "";
-  }
-  void flip(const std::string& file, std::size_t at) {
-    std::string bytes = *read_file(*disk_, file);
-    bytes.at(at) = static_cast<char>(bytes.at(at) ^ 1);
-    std::ofstream(file, std::ios::binary) << bytes;
   }
   std::vector<BatchId> snapshots() {
     std::vector<BatchId> batches;
@@ -107,12 +66,6 @@ class RepairTest : public ::testing::Test {
           << entry.path();
     }
   }
-
-  TempDir dir_{TempDir::memory()};
-  std::unique_ptr<Disk> disk_ = make_posix_disk();
-  std::string path_ = dir_.file("checkpoint");
-  CheckpointLayout layout_{path_};
-  Batches batches_{60};
 };
 
 TEST_F(RepairTest, ARollbackIsABatchOfItsOwnAndNothingIsLost) {
@@ -327,7 +280,7 @@ class RepairCutTest : public RepairTest {
     EXPECT_FALSE(roll_back(cut, 2).ok());
     EXPECT_TRUE(exists(*disk_, layout_.live_repaired()));
     flip(manifest_of(layout_.live()), 30);
-    fs::copy(path_, dir_.file("kept"), fs::copy_options::recursive);
+    keep();
   }
   void expect_one_of_two(const std::map<UserKey, std::int64_t>& counts, BatchId batch,
                          const std::map<UserKey, std::int64_t>& wanted) {
