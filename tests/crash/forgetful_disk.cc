@@ -155,11 +155,17 @@ absl::StatusOr<ForgetfulDisk::Place> ForgetfulDisk::find(std::string_view what,
   return place;
 }
 
+absl::StatusOr<ForgetfulDisk::Place> ForgetfulDisk::find_existing(std::string_view what,
+                                                                  const std::string& path) const {
+  auto place = find(what, path);
+  if (place.ok() && place->node == nullptr) return no_such(what, path);
+  return place;
+}
+
 absl::StatusOr<NodePtr> ForgetfulDisk::directory_at(std::string_view what,
                                                     const std::string& path) const {
-  auto place = find(what, path);
+  auto place = find_existing(what, path);
   if (!place.ok()) return place.status();
-  if (place->node == nullptr) return no_such(what, path);
   if (!place->node->is_directory) {
     return absl::FailedPreconditionError(fmt::format("{}: cannot {}: Not a directory", path, what));
   }
@@ -169,9 +175,8 @@ absl::StatusOr<NodePtr> ForgetfulDisk::directory_at(std::string_view what,
 absl::StatusOr<std::unique_ptr<RandomFile>> ForgetfulDisk::open_random(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kRead, "open", path); !s.ok()) return s;
-  auto place = find("open", path);
+  auto place = find_existing("open", path);
   if (!place.ok()) return place.status();
-  if (place->node == nullptr) return no_such("open", path);
   if (place->node->is_directory) return not_a_file(path);
   return std::make_unique<Random>(*this, path, place->node);
 }
@@ -194,9 +199,8 @@ absl::StatusOr<std::unique_ptr<AppendFile>> ForgetfulDisk::open_append(const std
 absl::Status ForgetfulDisk::overwrite(const std::string& path, std::string_view bytes) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kSpace, "overwrite", path); !s.ok()) return s;
-  auto place = find("overwrite", path);
+  auto place = find_existing("overwrite", path);
   if (!place.ok()) return place.status();
-  if (place->node == nullptr) return no_such("overwrite", path);
   if (place->node->is_directory) return not_a_file(path);
   Node& file = *place->node;
   if (file.overwrote.size() == kMostVersions) file.overwrote.erase(file.overwrote.begin() + 1);
@@ -208,9 +212,8 @@ absl::Status ForgetfulDisk::overwrite(const std::string& path, std::string_view 
 absl::Status ForgetfulDisk::rename(const std::string& from, const std::string& to) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kSpace, "rename", from); !s.ok()) return s;
-  auto source = find("rename", from);
+  auto source = find_existing("rename", from);
   if (!source.ok()) return source.status();
-  if (source->node == nullptr) return no_such("rename", from);
   auto target = find("rename", to);
   if (!target.ok()) return target.status();
   if (target->node == source->node) return absl::OkStatus();
@@ -227,9 +230,8 @@ absl::Status ForgetfulDisk::rename(const std::string& from, const std::string& t
 absl::Status ForgetfulDisk::link(const std::string& from, const std::string& to) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kSpace, "link", to); !s.ok()) return s;
-  auto source = find("link", from);
+  auto source = find_existing("link", from);
   if (!source.ok()) return source.status();
-  if (source->node == nullptr) return no_such("link", from);
   auto target = find("link", to);
   if (!target.ok()) return target.status();
   if (target->node != nullptr) return is_there("link", to);
@@ -240,9 +242,8 @@ absl::Status ForgetfulDisk::link(const std::string& from, const std::string& to)
 absl::Status ForgetfulDisk::remove(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kChange, "remove", path); !s.ok()) return s;
-  auto place = find("remove", path);
+  auto place = find_existing("remove", path);
   if (!place.ok()) return place.status();
-  if (place->node == nullptr) return no_such("remove", path);
   if (place->node->is_directory) return not_a_file(path);
   place->directory->set({{place->name, nullptr}});
   return absl::OkStatus();
@@ -261,9 +262,8 @@ absl::Status ForgetfulDisk::create_dir(const std::string& path) {
 absl::Status ForgetfulDisk::remove_dir(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kChange, "rmdir", path); !s.ok()) return s;
-  auto place = find("remove directory", path);
+  auto place = find_existing("remove directory", path);
   if (!place.ok()) return place.status();
-  if (place->node == nullptr) return no_such("remove directory", path);
   if (!place->node->entries.empty()) return is_there("remove directory", path);
   place->directory->set({{place->name, nullptr}});
   return absl::OkStatus();
@@ -290,9 +290,8 @@ absl::StatusOr<std::vector<std::string>> ForgetfulDisk::list(const std::string& 
 absl::StatusOr<FileInfo> ForgetfulDisk::stat(const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (absl::Status s = pass(Kind::kRead, "stat", path); !s.ok()) return s;
-  auto place = find("stat", path);
+  auto place = find_existing("stat", path);
   if (!place.ok()) return place.status();
-  if (place->node == nullptr) return no_such("stat", path);
   return FileInfo{.size_bytes = place->node->bytes.size(),
                   .modified_s = 0,
                   .is_directory = place->node->is_directory,

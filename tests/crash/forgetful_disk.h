@@ -88,6 +88,7 @@ class ForgetfulDisk final : public Disk {
   // Counts, cuts, refuses. Under mutex_, as all that follow.
   absl::Status pass(Kind kind, std::string_view what, const std::string& path);
   absl::StatusOr<Place> find(std::string_view what, const std::string& path) const;
+  absl::StatusOr<Place> find_existing(std::string_view what, const std::string& path) const;
   absl::StatusOr<NodePtr> directory_at(std::string_view what, const std::string& path) const;
 
   mutable std::mutex mutex_;
