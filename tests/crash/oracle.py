@@ -113,6 +113,8 @@ class Judge:
         self.offsets = {}
         self.emitted = {}       # (epoch, batch) -> what was said
         self.maybe = None       # the record of a batch that was seen and not emitted yet
+        self.maybe_is_safe = False  # it was seen on a disk that had lost what was not synced
+        self.all_is_safe = False    # the disk is as the last power loss left it
         self.fallback = None    # the snapshot record that may take over, while a damage stands
         self.fallbacks = self.reemitted = self.redone = 0
         self.first_in_life = True
@@ -132,6 +134,13 @@ class Judge:
 
     def begin_life(self):
         self.first_in_life = True
+        self.all_is_safe = False
+
+    def hear_power_loss(self):
+        """A batch that was seen after a kill may have been in the kernel's hands only."""
+        if not self.maybe_is_safe:
+            self.maybe = None
+        self.all_is_safe = True
 
     def hear(self, line):
         if "started" in line:
@@ -239,7 +248,7 @@ class Judge:
                 hold(said[field] == state[field], f"batch {batch}: another {field}")
             hold(said["offsets"] == offsets, f"batch {batch}: other offsets than emitted")
         elif batch >= 0 and batch > self.batch:
-            self.maybe = state
+            self.maybe, self.maybe_is_safe = state, self.all_is_safe
         self.expected.go_to(offsets)
         return check_counts(state, self.expected)
 

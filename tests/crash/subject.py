@@ -30,6 +30,8 @@ class Subject:
         may_end = {STOPPED, CUT if "cut_at" in trouble else KILLED if "kill_at" in trouble else 0}
         hold(code in may_end, f"a life ended with {code}: {last}")
         power_lost = code == CUT or code == STOPPED and "power_lost_at_stop" in trouble
+        if power_lost:
+            self.judge.hear_power_loss()
         garbled = power_lost and trouble.get("damage") in ("garbled", "every")
         self.rubbish = garbled or self.rubbish and code != STOPPED
         if code != STOPPED:
