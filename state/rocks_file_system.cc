@@ -4,6 +4,8 @@
 #include <cstring>
 #include <limits>
 
+#include "state/rocks_table_check.h"
+
 namespace clicktally {
 namespace {
 
@@ -178,8 +180,16 @@ IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Fil
     return io_status(bytes.status());
   }
   auto file = disk_.open_random(path);
-  if (file.ok()) *result = std::make_unique<RandomAdapter>(*this, std::move(*file));
-  return io_status(file.status());
+  if (!file.ok()) return io_status(file.status());
+  if (path.ends_with(".sst")) {
+    auto info = disk_.stat(path);
+    if (!info.ok()) return io_status(info.status());
+    const absl::Status whole = check_table_properties(**file, info->size_bytes, path);
+    if (absl::IsDataLoss(whole)) return IOStatus::Corruption(std::string(whole.message()));
+    if (!whole.ok()) return io_status(whole);
+  }
+  *result = std::make_unique<RandomAdapter>(*this, std::move(*file));
+  return IOStatus::OK();
 }
 
 IOStatus RocksFileSystem::NewWritableFile(const std::string& path, const Files&,
