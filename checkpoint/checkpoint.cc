@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::open(Disk& disk, const s
 
 absl::Status Checkpoint::prepare_directory() {
   const std::string& root = layout_.root();
-  if (absl::IsNotFound(disk_.stat(root + "/.").status())) {
+  const absl::Status found = disk_.stat(root + "/.").status();
+  if (absl::IsNotFound(found)) {
     if (absl::Status status = may_be_made(); !status.ok()) return status;
     const absl::Status made = make_directories(disk_, root);
     if (absl::IsNotFound(made)) {
@@ -34,6 +35,8 @@ absl::Status Checkpoint::prepare_directory() {
           "{}; no directory can be made there: name one on a local disk", message_of(made)));
     }
     if (!made.ok()) return made;
+  } else if (!found.ok()) {
+    return found;  // asked again, it might be missing, and that be taken for something else
   }
   return check_directory(disk_, layout_);
 }

@@ -10,9 +10,10 @@ import argparse
 import sys
 
 import cut
+import fail
 import simulate
 
-LANES = (simulate, cut)
+LANES = (simulate, cut, fail)
 
 
 def main():

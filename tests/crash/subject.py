@@ -6,7 +6,7 @@ and must then fall back or stop (I5). All else must be as if nothing had happene
 import shutil
 
 from oracle import Judge, hold
-from writer import CUT, DAMAGED, DATA_LOSS, FAILED, KILLED, STOPPED
+from writer import CUT, DAMAGED, DATA_LOSS, FAILED, KILLED, SHORTAGE, STOPPED
 
 DAMAGES = ("dropped", "torn", "garbled", "names")
 REFUSED = "refused"  # how a life ended that found rubbish; it was cured
@@ -27,6 +27,8 @@ class Subject:
         if code == FAILED and last.get("failed") == DAMAGED and self.rubbish:
             self.cure()
             return REFUSED, last
+        if code == FAILED and last.get("failed") == SHORTAGE and last["refused"]:
+            return FAILED, last
         may_end = {STOPPED, CUT if "cut_at" in trouble else KILLED if "kill_at" in trouble else 0}
         hold(code in may_end, f"a life ended with {code}: {last}")
         power_lost = code == CUT or code == STOPPED and "power_lost_at_stop" in trouble

@@ -12,7 +12,8 @@ BIN = Path(os.environ.get("CLICKTALLY_BIN") or
            Path(__file__).resolve().parents[2] / "build/release/bin")
 STOPPED, CUT, KILLED, FAILED = 0, 21, 22, 23  # life.h
 DAMAGED = 5     # the product's exit code for it (base/exit_code.h)
-DATA_LOSS = 15  # and its status code
+SHORTAGE = 7    # and for what the system refused
+DATA_LOSS = 15  # the status code of damage
 
 
 def fast_directory():
