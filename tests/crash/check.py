@@ -10,10 +10,11 @@ import argparse
 import sys
 
 import cut
+import damage
 import fail
 import simulate
 
-LANES = (simulate, cut, fail)
+LANES = (simulate, cut, fail, damage)
 
 
 def main():

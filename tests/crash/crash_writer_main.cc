@@ -5,6 +5,9 @@
 //   crash_writer read --directory CHECKPOINT            the same of a real directory
 //   crash_writer export --image FILE --directory DIR    the disk as a real directory
 //   crash_writer import --image FILE --directory DIR    and back; all of it counts as safe
+//   crash_writer harm --image FILE --to FILE --file PATH --how HOW [--at N] [--bit N] [--other
+//   PATH]
+//                                                       the disk with one damage (harm.h)
 //   crash_writer serve                                  one JSON array of arguments a line on
 //                                                       standard input; each is run by a child
 //
@@ -21,11 +24,13 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/log.h"
+#include "crash/harm.h"
 #include "crash/life.h"
 #include "crash/report.h"
 
@@ -71,6 +76,14 @@ class Arguments {
   std::map<std::string, std::string> values_;
 };
 
+// 12,0,7
+std::vector<std::int64_t> numbers(const std::string& text) {
+  std::vector<std::int64_t> out;
+  std::istringstream in(text);
+  for (std::string one; std::getline(in, one, ',');) out.push_back(std::stoll(one));
+  return out;
+}
+
 LifeOptions life_options(Arguments arguments) {
   LifeOptions out;
   out.image = arguments.text("image", "");
@@ -82,6 +95,8 @@ LifeOptions life_options(Arguments arguments) {
   arguments.number("partitions", &out.partitions);
   arguments.number("empty-percent", &out.empty_percent);
   arguments.number("large-percent", &out.large_percent);
+  out.earliest = numbers(arguments.text("earliest", ""));
+  arguments.number("start-at-latest", &out.start_at_latest);
   arguments.number("cut-at", &out.cut_at);
   arguments.number("kill-at", &out.kill_at);
   arguments.choice<Damage>("damage",
@@ -143,16 +158,38 @@ int read(Arguments arguments) {
   return 0;
 }
 
+int harm(Arguments arguments) {
+  const NodePtr root = image_at(arguments.text("image", ""));
+  const std::string target = arguments.text("to", "");
+  HarmOptions options;
+  options.file = arguments.text("file", "");
+  options.other = arguments.text("other", "");
+  arguments.choice<Harm>("how",
+                         {{"flip", Harm::kFlip},
+                          {"zero", Harm::kZero},
+                          {"cut", Harm::kCut},
+                          {"remove", Harm::kRemove},
+                          {"swap", Harm::kSwap}},
+                         &options.harm);
+  arguments.number("at", &options.at);
+  arguments.number("bit", &options.bit);
+  arguments.end();
+  harm(*root, options);
+  save_image(root, target);
+  return 0;
+}
+
 int run(const std::vector<std::string>& words) {
   try {
     if (words.empty())
-      throw std::invalid_argument("one of live, read, export, import, serve is needed");
+      throw std::invalid_argument("one of live, read, harm, export, import, serve is needed");
     Arguments arguments(words);
     send_log_to(arguments.text("log", ""));
     set_log_level(LogLevel::kWarning);
     ::alarm(kLongestLifeS);
     if (words[0] == "live") live(life_options(std::move(arguments)));
     if (words[0] == "read") return read(std::move(arguments));
+    if (words[0] == "harm") return harm(std::move(arguments));
     const std::string image = arguments.text("image", "");
     const std::string directory = arguments.text("directory", "");
     arguments.end();

@@ -71,7 +71,10 @@ void FakeLog::drain() {
 
 absl::StatusOr<TopicDescription> FakeLog::describe(std::chrono::milliseconds) {
   TopicDescription topic{.cluster_id = "fake", .partitions = {}};
-  for (PartitionId id = 0; id < options_.partitions; ++id) topic.partitions[id] = {0, kEnd};
+  const auto gone = static_cast<PartitionId>(options_.earliest.size());
+  for (PartitionId id = 0; id < options_.partitions; ++id) {
+    topic.partitions[id] = {id < gone ? options_.earliest[static_cast<std::size_t>(id)] : 0, kEnd};
+  }
   return topic;
 }
 

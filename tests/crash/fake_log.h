@@ -20,6 +20,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "crash/disk_image.h"
@@ -39,6 +40,7 @@ struct FakeLogOptions {
   // Of 100 triggers, so many find nothing and so many find a large batch.
   int empty_percent = 20;
   int large_percent = 10;
+  std::vector<Offset> earliest;  // by partition; none are gone where it ends
   int small_records = 15;   // at most, in a small batch
   int large_records = 120;  // at most, in a large one
   std::function<void(const std::map<PartitionId, Offset>&)> committed;

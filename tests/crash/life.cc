@@ -33,6 +33,7 @@ class Life {
               .triggers = options.triggers,
               .empty_percent = static_cast<int>(options.empty_percent),
               .large_percent = static_cast<int>(options.large_percent),
+              .earliest = options.earliest,
               .committed =
                   [this](const auto&) { say(fmt::format(R"({{"shown":{}}})", sink_.last())); }},
              stop_),
@@ -125,10 +126,12 @@ absl::Status Life::run() {
                      : (*checkpoint)->fallback() ? "fallback"
                                                  : "live";
   const FakeClock clock(log_, kTriggerMs, kSomeWallMs);
-  auto start = start_up(log_, **checkpoint, clock, stop_,
-                        {.topic = "clicks",
-                         .checkpoint_path = options_.checkpoint,
-                         .starting_offsets = StartingOffsets::kEarliest});
+  auto start =
+      start_up(log_, **checkpoint, clock, stop_,
+               {.topic = "clicks",
+                .checkpoint_path = options_.checkpoint,
+                .starting_offsets = options_.start_at_latest ? StartingOffsets::kLatest
+                                                             : StartingOffsets::kEarliest});
   if (!start.ok()) return start.status();
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
   const CommitRecord& last = (*checkpoint)->last();

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "crash/disk_image.h"
 #include "crash/forgetful_disk.h"
@@ -30,6 +31,8 @@ struct LifeOptions {
   std::int64_t partitions = 3;
   std::int64_t empty_percent = 20;
   std::int64_t large_percent = 10;
+  std::vector<std::int64_t> earliest;  // offsets below are gone, by partition
+  bool start_at_latest = false;        // where a new checkpoint begins
   std::int64_t cut_at = 0;   // power is lost at this change
   std::int64_t kill_at = 0;  // only the process ends
   Damage damage = Damage::kDropped;
