@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/perf_level.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/utilities/checkpoint.h>
 
@@ -45,7 +46,11 @@ class RocksView final : public CountView {
 
   absl::Status scan(UserKey from, UserKey to,
                     const std::function<bool(const UserCount&)>& visit) const override {
-    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(read_options()));
+    // Nobody reads what RocksDB counts for each thread; counting is a tenth of a scan.
+    rocksdb::SetPerfLevel(rocksdb::kDisable);
+    rocksdb::ReadOptions options = read_options();
+    options.fill_cache = false;  // each block is read once, and would drive others out
+    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(options));
     const StateKey first(from);
     for (rows->Seek(slice_of(first.bytes())); rows->Valid(); rows->Next()) {
       if (rows->key()[0] != kUserPrefix) break;

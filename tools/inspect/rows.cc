@@ -16,7 +16,7 @@
 namespace clicktally {
 namespace {
 
-constexpr std::size_t kRowsAtOnce = 4096;
+constexpr std::size_t kRowsAtOnce = 16384;
 constexpr std::int64_t kFewUsers = 20'000;
 constexpr std::size_t kPlaces = 64;
 constexpr int kRowsAPlace = 32;
