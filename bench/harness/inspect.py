@@ -1,7 +1,7 @@
-"""How long clicktally-inspect takes on a large state: top, get, show, and the diff of two snapshots.
+"""How long clicktally-inspect takes on a large state: top, get, show, the diff of two snapshots.
 
-A job drains a topic in which most users click, and stops; then it counts clicks of about one user in
-a hundred, and stops again. Each stop leaves a snapshot. Every command is a fresh process, with the
+A job drains a topic in which most users click, and stops; then it counts clicks of about one user
+in a hundred, and stops again. Each stop leaves a snapshot. Every command is a fresh process, with the
 files in the page cache, and every answer is compared with the clicks that were sent.
 """
 
