@@ -67,6 +67,7 @@ absl::StatusOr<bool> SnapshotKeeper::take(CountStore& store, const CommitRecord&
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
   log_debug("snapshot of batch {} taken in {:.1f} ms", last.batch, took.count());
   const std::lock_guard lock(mutex_);
+  if (!failure_.ok()) return failure_;  // the thread ended meanwhile
   taken_ = last;
   busy_ = true;
   changed_.notify_all();
@@ -116,7 +117,12 @@ void SnapshotKeeper::work() {
       std::unique_lock lock(mutex_);
       const auto called = [this] { return stopping_ || taken_.has_value(); };
       if (!scrub_is_due) changed_.wait_for(lock, kBetweenScrubs, called);
-      if (stopping_ || !failure_.ok()) return;
+      if (stopping_ || !failure_.ok()) {
+        taken_.reset();  // nobody waits for what will not be kept
+        busy_ = hurry_ = false;
+        changed_.notify_all();
+        return;
+      }
       taken = taken_.has_value();
     }
     if (taken) {
