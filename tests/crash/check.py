@@ -13,8 +13,9 @@ import cut
 import damage
 import fail
 import simulate
+import week
 
-LANES = (simulate, cut, fail, damage)
+LANES = (simulate, cut, fail, damage, week)
 
 
 def main():

@@ -122,6 +122,7 @@ LifeOptions life_options(Arguments arguments) {
   arguments.number("dead-letter-bytes", &out.dead_letter_bytes);
   arguments.number("memtable-bytes", &out.memtable_bytes);
   arguments.number("may-fall-back", &out.may_fall_back);
+  arguments.number("measure-triggers", &out.measure_triggers);
   arguments.end();
   return out;
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace clicktally {
@@ -21,6 +22,14 @@ absl::Status not_a_file(const std::string& path) {
 
 absl::Status is_there(std::string_view what, const std::string& path) {
   return absl::AlreadyExistsError(fmt::format("{}: cannot {}: File exists", path, what));
+}
+
+void add_use(const Node& node, std::set<const Node*>* seen, DiskUse* use) {
+  if (!seen->insert(&node).second) return;
+  for (const auto& [name, child] : node.entries) add_use(*child, seen, use);
+  if (node.is_directory) return;
+  ++use->files;
+  use->bytes += static_cast<std::int64_t>(node.bytes.size());
 }
 
 }  // namespace
@@ -102,6 +111,14 @@ ForgetfulDisk::ForgetfulDisk(NodePtr root, Trouble trouble)
     : root_(std::move(root)), trouble_(std::move(trouble)) {}
 
 ForgetfulDisk::~ForgetfulDisk() = default;
+
+DiskUse ForgetfulDisk::use() const {
+  const std::lock_guard lock(mutex_);
+  DiskUse use;
+  std::set<const Node*> seen;
+  add_use(*root_, &seen, &use);
+  return use;
+}
 
 absl::Status ForgetfulDisk::pass(Kind kind, std::string_view what, const std::string& path) {
   ++counts_.all;

@@ -45,6 +45,12 @@ struct OperationCounts {
   std::int64_t refused = 0;
 };
 
+// A file that is linked twice is one.
+struct DiskUse {
+  std::int64_t files = 0;
+  std::int64_t bytes = 0;
+};
+
 class ForgetfulDisk final : public Disk {
  public:
   ForgetfulDisk(NodePtr root, Trouble trouble);
@@ -53,6 +59,7 @@ class ForgetfulDisk final : public Disk {
   // Only inside on_cut, or when nobody uses the disk any more.
   const NodePtr& root() const { return root_; }
   OperationCounts counts() const { return counts_; }
+  DiskUse use() const;  // at any time
 
   absl::StatusOr<std::unique_ptr<RandomFile>> open_random(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<AppendFile>> open_append(const std::string& path,

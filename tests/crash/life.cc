@@ -6,6 +6,9 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "base/exit_code.h"
 #include "base/text.h"
@@ -23,6 +26,17 @@ constexpr std::int64_t kTriggerMs = 5000;
 constexpr std::int64_t kLooksPerTrigger = 4;
 constexpr std::int64_t kSomeWallMs = 1'700'000'000'000;
 
+std::int64_t entries_of(const char* directory) {
+  return std::distance(std::filesystem::directory_iterator(directory), {});
+}
+
+// Linux, proc(5): the second number of statm is resident pages.
+std::int64_t resident_kb() {
+  std::int64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages >> pages;
+  return pages * ::sysconf(_SC_PAGESIZE) / 1024;
+}
+
 class Life {
  public:
   explicit Life(const LifeOptions& options)
@@ -35,7 +49,10 @@ class Life {
               .large_percent = static_cast<int>(options.large_percent),
               .earliest = options.earliest,
               .committed =
-                  [this](const auto&) { say(fmt::format(R"({{"shown":{}}})", sink_.last())); }},
+                  [this](const auto&) {
+                    say(fmt::format(R"({{"shown":{}}})", sink_.last()));
+                    measure();
+                  }},
              stop_),
         sink_(options.rows),
         disk_(load(options.image), trouble()) {}
@@ -69,6 +86,7 @@ class Life {
   }
 
   absl::Status run();
+  void measure();
 
   // The last words, and the disk as it is then. Other threads may be anywhere: they do not get on.
   [[noreturn]] void end(int code, const std::string& how) {
@@ -99,10 +117,22 @@ class Life {
   const LifeOptions options_;
   std::atomic<bool> stop_{false};
   std::atomic<const char*> phase_{"recovery"};
+  std::int64_t measured_ = 0;  // how often
   FakeLog log_;
   ReportingSink sink_;
   ForgetfulDisk disk_;
 };
+
+void Life::measure() {
+  const std::int64_t every = options_.measure_triggers;
+  if (every == 0 || log_.triggers() < (measured_ + 1) * every) return;
+  ++measured_;
+  const DiskUse use = disk_.use();
+  say(fmt::format(R"({{"measured":{},"files":{},"bytes":{},"resident_kb":{},"descriptors":{},)"
+                  R"("threads":{}}})",
+                  log_.triggers(), use.files, use.bytes, resident_kb(), entries_of("/proc/self/fd"),
+                  entries_of("/proc/self/task")));
+}
 
 absl::Status Life::run() {
   const auto began = std::chrono::steady_clock::now();

@@ -3,8 +3,9 @@
 // triggers, or in the middle of an operation, as its options say; either way the disk is left as
 // the next life finds it.
 //
-// Lines said (report.h): "started", "emitted", "shown", and last one of "stopped", "failed", "cut",
-// "killed", with the operations counted.
+// Lines said (report.h): "started", "emitted", "shown", "measured" (what the process and the
+// disk hold then: files, bytes, kB of memory, descriptors, threads), and last one of "stopped",
+// "failed", "cut", "killed", with the operations counted.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +50,7 @@ struct LifeOptions {
   std::int64_t dead_letter_bytes = 4096;
   std::int64_t memtable_bytes = 64 << 10;
   bool may_fall_back = true;
+  std::int64_t measure_triggers = 0;  // how often "measured" is said; 0: never
 };
 
 // Does not return.
