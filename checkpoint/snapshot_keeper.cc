@@ -67,7 +67,6 @@ absl::StatusOr<bool> SnapshotKeeper::take(CountStore& store, const CommitRecord&
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
   log_debug("snapshot of batch {} taken in {:.1f} ms", last.batch, took.count());
   const std::lock_guard lock(mutex_);
-  if (!failure_.ok()) return failure_;  // the thread ended meanwhile
   taken_ = last;
   busy_ = true;
   changed_.notify_all();
@@ -87,7 +86,8 @@ void SnapshotKeeper::wait_until_idle(const std::function<bool()>& may_read) {
   std::unique_lock lock(mutex_);
   hurry_ = true;
   changed_.notify_all();
-  while (busy_) {
+  // A failure, be it of a scrub, ends the thread: what was handed to it meanwhile stays undone.
+  while (busy_ && failure_.ok()) {
     lock.unlock();
     const bool enough = !may_read();
     lock.lock();
@@ -117,12 +117,7 @@ void SnapshotKeeper::work() {
       std::unique_lock lock(mutex_);
       const auto called = [this] { return stopping_ || taken_.has_value(); };
       if (!scrub_is_due) changed_.wait_for(lock, kBetweenScrubs, called);
-      if (stopping_ || !failure_.ok()) {
-        taken_.reset();  // nobody waits for what will not be kept
-        busy_ = hurry_ = false;
-        changed_.notify_all();
-        return;
-      }
+      if (stopping_ || !failure_.ok()) return;
       taken = taken_.has_value();
     }
     if (taken) {
