@@ -5,8 +5,8 @@
 //   crash_writer read --directory CHECKPOINT            the same of a real directory
 //   crash_writer export --image FILE --directory DIR    the disk as a real directory
 //   crash_writer import --image FILE --directory DIR    and back; all of it counts as safe
-//   crash_writer harm --image FILE --to FILE --file PATH --how HOW [--at N] [--bit N] [--other
-//   PATH]
+//   crash_writer harm --image FILE --to FILE --file PATH --how HOW [--at N] [--bit N]
+//                     [--other PATH]
 //                                                       the disk with one damage (harm.h)
 //   crash_writer serve                                  one JSON array of arguments a line on
 //                                                       standard input; each is run by a child
@@ -160,7 +160,7 @@ int read(Arguments arguments) {
 }
 
 int harm(Arguments arguments) {
-  const NodePtr root = image_at(arguments.text("image", ""));
+  ForgetfulDisk disk(image_at(arguments.text("image", "")), {});
   const std::string target = arguments.text("to", "");
   HarmOptions options;
   options.file = arguments.text("file", "");
@@ -175,8 +175,10 @@ int harm(Arguments arguments) {
   arguments.number("at", &options.at);
   arguments.number("bit", &options.bit);
   arguments.end();
-  harm(*root, options);
-  save_image(root, target);
+  if (const absl::Status s = harm(disk, options); !s.ok()) {
+    throw std::invalid_argument(std::string(s.message()));
+  }
+  save_image(disk.root(), target);
   return 0;
 }
 

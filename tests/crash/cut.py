@@ -5,7 +5,7 @@ after it started again. Every time the job goes on, and everything must be as if
 
 import random
 
-from lanes import add_options, for_all, judged, main
+from lanes import add_options, every_operation, for_all, judged, main
 from oracle import Judge
 from subject import DAMAGES, Subject
 from writer import CUT, KILLED, STOPPED, Disk
@@ -16,7 +16,7 @@ TRIGGERS = 30
 PATHS = {"log": {"ingest_above_users": 40}, "bulk": {"ingest_above_users": 0}}
 MAKING = 100  # operations that the making of a checkpoint takes, or somewhat more
 KILL_EVERY = 4
-BEYOND = 10  # so many cuts must find the run at its end already, since threads make it vary
+BEYOND = 10
 
 
 def options(parser):
@@ -93,23 +93,13 @@ def run(arguments, report):
     seed = arguments.seed if arguments.seed is not None else 1
     runs = [Run(path, seed) for path in ([arguments.path] if arguments.path else PATHS)]
 
-    def operations():
-        at = arguments.at or 1
-        while any(one.beyond < BEYOND for one in runs):
-            for one in runs:
-                if one.beyond < BEYOND:
-                    yield one, at
-            at += 1
-            if arguments.at:
-                return
-
     def work(writer, item):
         one, at = item
         one.cut(writer, at, report)
         if at <= MAKING or at % KILL_EVERY == 0 or arguments.at:
             one.kill(writer, at, report)
 
-    for_all(operations(), report, work)
+    for_all(every_operation(runs, BEYOND, arguments.at), report, work)
     if arguments.at:
         return
     report.want("points", 300 * len(runs))

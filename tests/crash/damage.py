@@ -39,14 +39,11 @@ class DamageJudge(Judge):
         """What is found out to be damaged is not read; what is read is right."""
         for state in (found["state"], *found["snapshots"].values()):
             hold(state.get("code", DATA_LOSS) == DATA_LOSS, f"no word of damage: {state}")
-        whole = {batch: state for batch, state in found["snapshots"].items() if "failed" not in state}
-        if "failed" in found["state"]:
-            found = {"state": {"failed": "", "code": DATA_LOSS}, "snapshots": whole}
-            self.started, started = False, self.started
-            super().look(found)
-            self.started = started
-        else:
-            super().look({"state": found["state"], "snapshots": whole})
+        if "failed" not in found["state"]:
+            self.check_state(found["state"])
+        for batch, snapshot in found["snapshots"].items():
+            if snapshot and "failed" not in snapshot:
+                self.check_snapshot(int(batch), snapshot)
 
 
 class Victim:

@@ -4,7 +4,7 @@ shortage, and once the cause is gone go on as if nothing had happened; also if t
 
 import random
 
-from lanes import add_options, for_all, judged, main
+from lanes import add_options, every_operation, for_all, judged, main
 from oracle import Judge
 from subject import Subject
 from writer import FAILED, STOPPED, Disk
@@ -12,7 +12,7 @@ from writer import FAILED, STOPPED, Disk
 NAME = "fail"
 TRIGGERS = 20
 KINDS = ("enospc", "eio", "fsync")
-BEYOND = 4  # so many refusals must find the run at its end already, since threads make it vary
+BEYOND = 4
 WAYS_ON = ("again", "power lost", "power lost while it recovers")
 
 
@@ -66,15 +66,8 @@ def run(arguments, report):
     runs = [Run(kind, once, seed) for kind in ([arguments.kind] if arguments.kind else KINDS)
             for once in (False, True)]
 
-    def operations():
-        at = arguments.at or 1
-        while any(one.beyond < BEYOND for one in runs):
-            yield from ((one, at) for one in runs if one.beyond < BEYOND)
-            at += 1
-            if arguments.at:
-                return
-
-    for_all(operations(), report, lambda writer, item: item[0].refuse(writer, item[1], report))
+    for_all(every_operation(runs, BEYOND, arguments.at), report,
+            lambda writer, item: item[0].refuse(writer, item[1], report))
     if arguments.at or arguments.kind:
         return
     for kind, least in (("enospc", 250), ("eio", 1000), ("fsync", 150)):

@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "crash/disk_image.h"
+#include "absl/status/status.h"
+#include "base/disk.h"
 
 namespace clicktally {
 
@@ -17,15 +18,15 @@ enum class Harm {
 };
 
 struct HarmOptions {
-  std::string file;  // on the image
+  std::string file;
   std::string other;
   Harm harm = Harm::kFlip;
   std::uint64_t at = 0;
   int bit = 0;
 };
 
-// What is harmed is harmed under each of its links, and counts as safe. Throws
-// std::invalid_argument if there is no such file or no such byte.
-void harm(Node& root, const HarmOptions& options);
+// What is harmed is harmed under each of its links, and synced. kInvalidArgument for a byte that is
+// not there, or what the disk says.
+absl::Status harm(Disk& disk, const HarmOptions& options);
 
 }  // namespace clicktally

@@ -135,6 +135,19 @@ def for_all(items, report, work):
         raise errors[0]
 
 
+def every_operation(runs, beyond, only):
+    """(run, k) for k = 1, 2, ... and each run, until `beyond` of its k were past its end: so many,
+    since threads make the end vary. Or for k = `only`, if that is given."""
+    at = only or 1
+    while any(one.beyond < beyond for one in runs):
+        for one in runs:
+            if one.beyond < beyond:
+                yield one, at
+        at += 1
+        if only:
+            return
+
+
 def judged(report, disk, replay, body):
     """Runs body(); a violation in it is reported, with a copy of the disk. True if there was none."""
     try:
