@@ -14,6 +14,7 @@
 #include "state/count_store.h"
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
+#include "state/rocks_log_check.h"
 #include "state/rocks_parts.h"
 #include "state/rocks_statistics.h"
 #include "state/rocks_table_scan.h"
@@ -189,16 +190,19 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::Status failed_;  // of the commit that failed
 };
 
+// A FIFO or a file where RocksDB has a file or a directory is damage, as wrong bytes are.
+absl::Status word_of_disk(const absl::Status& disk) {
+  if (!absl::IsDataLoss(disk) && !absl::IsFailedPrecondition(disk)) return disk;
+  return absl::DataLossError(
+      fmt::format("{}; restore the checkpoint from a backup", std::string(disk.message())));
+}
+
 // The disk's own word goes before RocksDB's: it rewords a refused read of a file into corruption.
 absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
   if (status.ok()) return absl::OkStatus();
   if (status.IsAborted()) return absl::CancelledError(path_ + ": not read to its end");
   if (absl::Status disk = file_system_->first_disk_error(); !disk.ok()) {
-    // A FIFO or a file where RocksDB has a file or a directory.
-    const bool misplaced = absl::IsDataLoss(disk) || absl::IsFailedPrecondition(disk);
-    if (!misplaced) return disk;
-    return absl::DataLossError(
-        fmt::format("{}; restore the checkpoint from a backup", std::string(disk.message())));
+    return word_of_disk(disk);
   }
   const std::string message = fmt::format("{}: {}", path_, words_of(status));
   const bool missing = status.IsPathNotFound() || status.IsNotFound();
@@ -209,6 +213,7 @@ absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
 }
 
 absl::Status RocksCountStore::open() {
+  if (absl::Status s = check_logs(disk_, path_); !s.ok()) return word_of_disk(s);
   rocksdb::DB* db = nullptr;
   rocksdb::Status opened;
   if (mode_ == OpenMode::kReadOnly) {

@@ -1,10 +1,11 @@
 #include "state/rocks_table_check.h"
 
-#include <cstring>
+#include <boost/endian/conversion.hpp>
 #include <optional>
 #include <string_view>
 
 #include "base/hash.h"
+#include "state/varint.h"
 
 namespace clicktally {
 namespace {
@@ -22,28 +23,11 @@ struct Handle {
   std::uint64_t bytes = 0;
 };
 
-std::optional<std::uint64_t> take_varint(std::string_view* bytes) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64 && !bytes->empty(); shift += 7) {
-    const auto byte = static_cast<unsigned char>(bytes->front());
-    bytes->remove_prefix(1);
-    value |= std::uint64_t{byte & 0x7FU} << shift;
-    if (byte < 0x80) return value;
-  }
-  return std::nullopt;
-}
-
 std::optional<Handle> take_handle(std::string_view* bytes) {
   const auto offset = take_varint(bytes);
   const auto length = take_varint(bytes);
   if (!offset || !length) return std::nullopt;
   return Handle{*offset, *length};
-}
-
-std::uint32_t fixed32(std::string_view bytes) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
 }
 
 // XXH3 of the block, with the byte behind it mixed in.
@@ -72,7 +56,8 @@ absl::StatusOr<std::string> read_block(const RandomFile& file, std::uint64_t siz
   if (block->size() != bytes) return damaged;
   const std::string_view trailer = std::string_view(*block).substr(handle.bytes);
   const std::string_view body = std::string_view(*block).substr(0, handle.bytes);
-  if (fixed32(trailer.substr(1)) != checksum_of(body, trailer[0])) return damaged;
+  const auto* checksum = reinterpret_cast<const unsigned char*>(trailer.data() + 1);
+  if (boost::endian::load_little_u32(checksum) != checksum_of(body, trailer[0])) return damaged;
   block->resize(handle.bytes);
   return block;
 }

@@ -38,7 +38,8 @@ LIBRARIES = {
     r"nlohmann/": ["checkpoint", "tools/inspect"],
     r"boost/program_options": ["src/options", "tools/inspect", "tools/producer",
                                "tools/mock_kafka"],
-    r"boost/(?!program_options)": [],
+    r"boost/(crc|endian)": ["state"],
+    r"boost/(?!program_options|crc|endian)": [],
 }
 
 TOP_LEVEL = {"CMakeLists.txt", "CMakePresets.json", "src", "state", "checkpoint", "tests", "bench",
