@@ -132,6 +132,9 @@ CommitRecord record_of(const json& in) {
   in.at("epoch").get_to(out.epoch);
   in.at("batch").get_to(out.batch);
   in.at("time_ms").get_to(out.time_ms);
+  if (in.contains("previous_duration_ms")) {
+    out.previous_duration_ms = in.at("previous_duration_ms").get<std::int64_t>();
+  }
   const json& job = in.at("job");
   job.at("cluster_id").get_to(out.job.cluster_id);
   job.at("topic").get_to(out.job.topic);
@@ -165,6 +168,9 @@ std::string encode_commit_record(const CommitRecord& record) {
   std::string text = fmt::format(
       R"({{"format":{},"epoch":{},"batch":{},"time_ms":{},"digest":"{}",)", format_of(record),
       record.epoch, record.batch, record.time_ms, to_hex(record.digest));
+  if (record.previous_duration_ms) {
+    text += fmt::format(R"("previous_duration_ms":{},)", *record.previous_duration_ms);
+  }
   const JobFingerprint& job = record.job;
   text += fmt::format(
       R"("job":{{"cluster_id":{},"topic":{},"filter":{},"key":{}}},"partitions":{{)",

@@ -128,6 +128,10 @@ struct CommitRecord {
   std::int64_t epoch = 0;
   BatchId batch = kNoBatch;
   std::int64_t time_ms = 0;  // wall clock at the batch, since the Unix epoch
+  // How long the batch before took, from its trigger to the note that it was shown, by the
+  // monotonic clock: a batch cannot say it of itself. Nothing if another life, or an operator, made
+  // that one.
+  std::optional<std::int64_t> previous_duration_ms = {};
   JobFingerprint job;
   std::map<PartitionId, PartitionRecord> partitions;
   Digest digest = 0;

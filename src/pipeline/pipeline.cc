@@ -137,11 +137,13 @@ absl::Status Pipeline::rule() {
     const absl::Status waited = wait_for_trigger(began_ms + (ticks + 1) * every_ms);
     if (!waited.ok()) return waited;
     const bool stopping = stop_;
+    const std::int64_t trigger_ms = clock_.monotonic_ms();
     auto batch = close_batch();
     if (!batch.ok()) return batch.status();
     const bool first = checkpoint_.last().batch == kNoBatch && !stopping;
     if (batch->deltas.moved() || first) {
       if (absl::Status status = commit_and_show(*std::move(batch)); !status.ok()) return status;
+      duration_ms_ = clock_.monotonic_ms() - trigger_ms;
     }
     if (stopping) return absl::OkStatus();
     if (options_.available_now && targets_committed()) return absl::OkStatus();
@@ -292,8 +294,9 @@ absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
 absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   BatchDeltas& deltas = batch.deltas;
   if (absl::Status s = checkpoint_.failure(); !s.ok()) return s;
-  const CommitRecord next =
+  CommitRecord next =
       next_record(checkpoint_.last(), deltas, new_partitions_, batch.time_ms, rows_to_ask_for());
+  next.previous_duration_ms = duration_ms_;
   log_debug("batch {} commit begins: {} users", next.batch, deltas.changed.size());
   reached(CrashPoint::kCommitBegun);
   const absl::Status committed =

@@ -114,9 +114,10 @@ class Pipeline {
   std::map<PartitionId, Offset> targets_;         // the ends listed at this start
   std::map<PartitionId, Offset> new_partitions_;  // being read, not in a commit yet
   bool caught_up_once_ = false;
-  std::int64_t snapshot_ms_ = 0;  // when the last one was taken, on the monotonic clock
-  std::int64_t reported_ms_ = 0;  // when the last odd batch was, on the monotonic clock
-  std::int64_t triggers_ = 0;     // whose turn it is when a quota is too small for all partitions
+  std::optional<std::int64_t> duration_ms_;  // of the last batch
+  std::int64_t snapshot_ms_ = 0;             // when the last one was taken, on the monotonic clock
+  std::int64_t reported_ms_ = 0;             // when the last odd batch was, on the monotonic clock
+  std::int64_t triggers_ = 0;  // whose turn it is when a quota is too small for all partitions
 };
 
 }  // namespace clicktally

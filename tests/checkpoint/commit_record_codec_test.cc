@@ -12,6 +12,7 @@ CommitRecord sample() {
   record.epoch = 2;
   record.batch = std::numeric_limits<std::int64_t>::max();
   record.time_ms = 1763817516196;
+  record.previous_duration_ms = 120;
   record.job = {.cluster_id = "id \"quoted\" \x01", .topic = "clickstream_events"};
   PartitionRecord partition{
       .start = 5, .next = 100, .last = RecordFingerprint{99, -1, ~0ULL}, .counters = {}};

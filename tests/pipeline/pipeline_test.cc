@@ -1,113 +1,11 @@
-// Checks I1, I2, I6, I7, I9 and I10 of the pipeline on a log and a state in memory, all of it
-// instrumented by the sanitizers.
-#include "pipeline/pipeline.h"
-
-#include <gtest/gtest.h>
-
+// Checks I1, I2, I6, I7, I9 and I10 of the pipeline.
 #include <algorithm>
-#include <filesystem>
 #include <thread>
 
-#include "tests/support/fake_count_store.h"
-#include "tests/support/fake_source.h"
-#include "tests/support/temp_dir.h"
+#include "tests/pipeline/pipeline_fixture.h"
 
 namespace clicktally {
 namespace {
-
-using namespace std::chrono_literals;
-
-struct ShownBatch {
-  BatchId batch;
-  std::vector<UserClicks> rows;
-  bool more;
-  friend bool operator==(const ShownBatch&, const ShownBatch&) = default;
-};
-
-class FakeSink final : public Sink {
- public:
-  explicit FakeSink(std::shared_ptr<FakeState> state) : state_(std::move(state)) {}
-  std::int64_t rows_wanted() const override { return rows_wanted_; }
-  absl::Status begin(std::string_view) override { return absl::OkStatus(); }
-  absl::Status show(const BatchRows& batch) override {
-    std::unique_lock lock(mutex_);
-    {
-      // I2: what is shown was committed, and I10: nothing later was.
-      const std::lock_guard state_lock(state_->mutex);
-      EXPECT_EQ(state_->commits, commits_when_shown(batch.record->batch));
-    }
-    shown_.push_back({batch.record->batch, {batch.rows.begin(), batch.rows.end()}, batch.more});
-    changed_.notify_all();
-    changed_.wait(lock, [this] { return !blocked_; });
-    return fail_;
-  }
-  std::vector<ShownBatch> shown() const {
-    const std::lock_guard lock(mutex_);
-    return shown_;
-  }
-  void block(bool blocked) {
-    const std::lock_guard lock(mutex_);
-    blocked_ = blocked;
-    changed_.notify_all();
-  }
-  bool wait_for(std::size_t batches) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, 120s, [&] { return shown_.size() >= batches; });
-  }
-  std::int64_t rows_wanted_ = 1000;
-  absl::Status fail_;
-
- private:
-  // One for the creation, one for each batch.
-  static int commits_when_shown(BatchId batch) { return static_cast<int>(batch) + 2; }
-  std::shared_ptr<FakeState> state_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<ShownBatch> shown_;
-  bool blocked_ = false;
-};
-
-constexpr std::int64_t kTickMs = 20;  // of the tests that live by their ticks
-
-class PipelineTest : public ::testing::Test {
- protected:
-  PipelineTest() {
-    options_.trigger_ms = 3'600'000;  // no tick comes before a test is ready, on any machine
-    options_.workers = 3;
-    open();
-  }
-  void open() {
-    checkpoint_.reset();
-    auto opened = Checkpoint::open(*disk_, dir_.file("checkpoint"),
-                                   {.must_exist = false, .open_state = fake_opener(state_)});
-    ASSERT_TRUE(opened.ok()) << opened.status();
-    checkpoint_ = std::move(*opened);
-  }
-  absl::Status run(StartingOffsets from = StartingOffsets::kEarliest) {
-    stop_ = false;
-    auto start = start_up(
-        source_, *checkpoint_, clock_, stop_,
-        {.topic = "topic", .checkpoint_path = "c", .starting_offsets = from, .began_ms = 0});
-    if (!start.ok()) return start.status();
-    Pipeline pipeline(source_, *checkpoint_, sink_, clock_, stop_, options_);
-    return pipeline.run(*start);
-  }
-  std::map<UserKey, std::int64_t> counts() {
-    std::map<UserKey, std::int64_t> out;
-    for (const auto& [user, count] : state_->counts) out[user] = count.clicks;
-    return out;
-  }
-
-  TempDir dir_;
-  std::unique_ptr<Disk> disk_ = make_posix_disk();
-  std::shared_ptr<FakeState> state_ = std::make_shared<FakeState>();
-  FakeSource source_{3};
-  FakeSink sink_{state_};
-  SystemClock clock_;
-  std::atomic<bool> stop_{false};
-  PipelineOptions options_;
-  std::unique_ptr<Checkpoint> checkpoint_;
-};
 
 TEST_F(PipelineTest, AvailableNowCountsWhatIsThereOnceAndEnds) {
   std::map<UserKey, std::int64_t> expected;
@@ -151,15 +49,7 @@ TEST_F(PipelineTest, AnEmptyStartMakesAnEmptyBatch0AndThenNoneUntilAnOffsetMoves
   job.join();
 }
 
-// Fault row 15. Time as a test moves it.
-class MovedClock final : public Clock {
- public:
-  std::int64_t monotonic_ms() const override { return monotonic_ms_; }
-  std::int64_t wall_ms() const override { return wall_ms_; }
-  std::atomic<std::int64_t> monotonic_ms_{1000};
-  std::atomic<std::int64_t> wall_ms_{1'700'000'000'000};
-};
-
+// Fault row 15.
 TEST_F(PipelineTest, AWallClockThatJumpsAnHourMovesNoTrigger) {
   constexpr std::int64_t kTriggerMs = 5000;
   constexpr std::int64_t kHourMs = 3'600'000;
@@ -167,16 +57,8 @@ TEST_F(PipelineTest, AWallClockThatJumpsAnHourMovesNoTrigger) {
   options_.trigger_ms = kTriggerMs;
   options_.snapshot_ms = 0;
   std::vector<std::int64_t> times_ms;
-  std::thread job([&] {
-    auto start = start_up(source_, *checkpoint_, clock, stop_,
-                          {.topic = "topic",
-                           .checkpoint_path = "c",
-                           .starting_offsets = StartingOffsets::kEarliest,
-                           .began_ms = 0});
-    ASSERT_TRUE(start.ok()) << start.status();
-    Pipeline pipeline(source_, *checkpoint_, sink_, clock, stop_, options_);
-    EXPECT_TRUE(pipeline.run(*start).ok());
-  });
+  clock_ = &clock;
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
   ASSERT_TRUE(sink_.wait_for(1));  // before the first tick: all was read
   std::size_t batches = 1;
   for (const std::int64_t jump_ms : {kHourMs, -2 * kHourMs, kHourMs}) {
@@ -196,6 +78,27 @@ TEST_F(PipelineTest, AWallClockThatJumpsAnHourMovesNoTrigger) {
   job.join();
   EXPECT_EQ(counts(), (std::map<UserKey, std::int64_t>{{7, 3}}));
   EXPECT_EQ(checkpoint_->last().time_ms, times_ms.back()) << "what people read is the wall's";
+}
+
+TEST_F(PipelineTest, EachBatchOfALifeSaysHowLongTheOneBeforeTook) {
+  MovedClock clock;
+  clock_ = &clock;
+  sink_.on_show_ = [&] { clock.monotonic_ms_ += 70; };
+  source_.append(0, click_of(7));
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
+  ASSERT_TRUE(sink_.wait_for(1));
+  EXPECT_EQ(checkpoint_->last().previous_duration_ms, std::nullopt) << "there was none";
+  source_.append(0, click_of(7));
+  while (source_.status().at(0).next < 2) std::this_thread::sleep_for(1ms);
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(checkpoint_->last().batch, 1);
+  EXPECT_EQ(checkpoint_->last().previous_duration_ms, 70);
+  source_.append(0, click_of(7));
+  options_.available_now = true;
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(checkpoint_->last().batch, 2);
+  EXPECT_EQ(checkpoint_->last().previous_duration_ms, std::nullopt) << "another life made that one";
 }
 
 TEST_F(PipelineTest, LatestSkipsWhatWasThereAndNothingAfter) {
@@ -427,7 +330,7 @@ TEST_F(PipelineTest, ACheckpointOfAnotherTopicIsRefused) {
   ASSERT_TRUE(run().ok());
   open();
   const auto other =
-      start_up(source_, *checkpoint_, clock_, stop_,
+      start_up(source_, *checkpoint_, *clock_, stop_,
                {.topic = "other", .checkpoint_path = "c", .starting_offsets = {}, .began_ms = 0});
   EXPECT_TRUE(absl::IsFailedPrecondition(other.status())) << other.status();
 }
@@ -439,7 +342,7 @@ TEST_F(PipelineTest, OffsetsThatKafkaNoLongerHasAreRefused) {
   open();
   FakeSource shorter(3);
   const auto start =
-      start_up(shorter, *checkpoint_, clock_, stop_,
+      start_up(shorter, *checkpoint_, *clock_, stop_,
                {.topic = "topic", .checkpoint_path = "c", .starting_offsets = {}, .began_ms = 0});
   EXPECT_TRUE(absl::IsOutOfRange(start.status())) << start.status();
 }
@@ -449,135 +352,6 @@ TEST_F(PipelineTest, AWorkerThatGetsNoMemoryFailsTheJobInOrder) {
   source_.throw_from_poll([] { throw std::bad_alloc(); });
   EXPECT_TRUE(absl::IsResourceExhausted(run()));
   EXPECT_EQ(state_->commits, 1) << "the creation, and no batch";
-}
-
-class SnapshotsTest : public PipelineTest {
- protected:
-  std::vector<BatchId> snapshots() {
-    std::vector<BatchId> batches;
-    const auto names = disk_->list(layout_.snapshots());
-    if (!names.ok()) return batches;
-    for (const std::string& name : *names) {
-      if (name.find_first_not_of("0123456789") == name.npos) batches.push_back(std::stoll(name));
-    }
-    std::ranges::sort(batches);
-    return batches;
-  }
-  bool eventually_has(BatchId batch) {
-    for (int i = 0; i < 24'000; ++i) {
-      if (std::ranges::count(snapshots(), batch) > 0) return true;
-      std::this_thread::sleep_for(5ms);
-    }
-    return false;
-  }
-  // Batches 0 and 1, a snapshot of 0, and damage.
-  void damage_after_two_batches() {
-    options_.available_now = true;
-    for (PartitionId id : {0, 1, 2}) source_.append(id, click_of(7));
-    ASSERT_TRUE(run().ok());
-    for (int i = 0; i < 5; ++i) source_.append(1, click_of(8));
-    ASSERT_TRUE(run().ok());
-    checkpoint_.reset();
-    std::filesystem::remove_all(layout_.snapshot(1));
-    state_->digest_error = 1;
-    auto opened = Checkpoint::open(*disk_, dir_.file("checkpoint"),
-                                   {.may_fall_back = true, .open_state = fake_opener(state_)});
-    ASSERT_TRUE(opened.ok()) << opened.status();
-    checkpoint_ = std::move(*opened);
-    ASSERT_TRUE(checkpoint_->fallback());
-  }
-  absl::StatusOr<StartUp> start() {
-    return start_up(source_, *checkpoint_, clock_, stop_,
-                    {.topic = "topic", .checkpoint_path = "c", .began_ms = 0});
-  }
-  CheckpointLayout layout_{dir_.file("checkpoint")};
-};
-
-TEST_F(SnapshotsTest, OneIsTakenEveryIntervalAndOneAtACleanStop) {
-  options_.trigger_ms = kTickMs;
-  options_.snapshot_ms = 30;
-  std::thread job([this] { EXPECT_TRUE(run().ok()); });
-  source_.append(0, click_of(1));
-  ASSERT_TRUE(eventually_has(0)) << "the first batch";
-  source_.append(0, click_of(2));
-  ASSERT_TRUE(eventually_has(1)) << "the second";
-  stop_ = true;
-  job.join();
-  options_.snapshot_ms = 0;
-  source_.append(0, click_of(3));
-  options_.available_now = true;
-  ASSERT_TRUE(run().ok());
-  EXPECT_EQ(snapshots().back(), checkpoint_->last().batch);
-}
-
-TEST_F(SnapshotsTest, OneIsTakenWhenAskedForWithoutABatchOfItsOwn) {
-  std::atomic<bool> wanted{false};
-  options_.snapshot_wanted = &wanted;
-  std::thread job([this] { EXPECT_TRUE(run().ok()); });
-  ASSERT_TRUE(sink_.wait_for(1));
-  EXPECT_TRUE(snapshots().empty());
-  wanted = true;
-  EXPECT_TRUE(eventually_has(0));
-  while (wanted) std::this_thread::sleep_for(1ms);
-  EXPECT_EQ(sink_.shown().size(), 1U);
-  stop_ = true;
-  job.join();
-}
-
-TEST_F(SnapshotsTest, OneThatCannotBeMadeOrIsFoundDamagedEndsTheRun) {
-  options_.trigger_ms = kTickMs;
-  options_.snapshot_ms = 1;
-  state_->fail_next_snapshot = absl::ResourceExhaustedError("no space");
-  EXPECT_TRUE(absl::IsResourceExhausted(run()));
-  state_->fail_next_snapshot = absl::OkStatus();
-  open();
-  state_->digest_error = 1;
-  source_.append(0, click_of(1));
-  EXPECT_TRUE(absl::IsDataLoss(run()));
-}
-
-TEST_F(SnapshotsTest, AFallbackGoesOnFromTheSnapshotsOffsetsUnderANewEpoch) {
-  ASSERT_NO_FATAL_FAILURE(damage_after_two_batches());
-  source_.expire(1, 1);  // what the snapshot holds already
-  auto ready = start();
-  ASSERT_TRUE(ready.ok()) << ready.status();
-  EXPECT_EQ(ready->next, (std::map<PartitionId, Offset>{{0, 1}, {1, 1}, {2, 1}}));
-  EXPECT_EQ(checkpoint_->last().epoch, 1);
-  EXPECT_FALSE(checkpoint_->last_was_shown());
-}
-
-TEST_F(SnapshotsTest, AFallbackIsRefusedWhereKafkaLacksRecordsAndNothingIsTouched) {
-  ASSERT_NO_FATAL_FAILURE(damage_after_two_batches());
-  source_.expire(1, 3);
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    const absl::Status refused = start().status();
-    ASSERT_TRUE(absl::IsOutOfRange(refused)) << refused;
-    EXPECT_NE(refused.message().find("partition 1 lacks 2 records, from offset 1 to 2"),
-              absl::string_view::npos)
-        << refused;
-    EXPECT_TRUE(checkpoint_->fallback());
-  }
-  EXPECT_FALSE(exists(*disk_, layout_.live_damaged()));
-}
-
-// A partition that the live state knew and the snapshot does not: its beginning is needed again.
-TEST_F(SnapshotsTest, AFallbackIsRefusedWhereANewPartitionHasLostItsBeginningAndNothingIsTouched) {
-  ASSERT_NO_FATAL_FAILURE(damage_after_two_batches());
-  source_.add_partition(3);
-  for (int i = 0; i < 5; ++i) source_.append(3, click_of(9));
-  source_.expire(3, 2);
-  const absl::Status refused = start().status();
-  ASSERT_TRUE(absl::IsOutOfRange(refused)) << refused;
-  EXPECT_NE(refused.message().find("partition 3, which came after the snapshot, lacks its first 2"),
-            absl::string_view::npos)
-      << refused;
-  EXPECT_TRUE(checkpoint_->fallback());
-  EXPECT_FALSE(exists(*disk_, layout_.live_damaged()));
-  EXPECT_FALSE(exists(*disk_, layout_.live_next()));
-  source_.expire(3, 0);
-  auto ready = start();
-  ASSERT_TRUE(ready.ok()) << ready.status();
-  EXPECT_EQ(ready->new_partitions, (std::map<PartitionId, Offset>{{3, 0}}));
 }
 
 }  // namespace

@@ -139,6 +139,10 @@ class RollbackTest(RepairTest):
         job.wait_for_log(rb"RESUMED")
         self.does("snapshots", "pin", self.checkpoint, 1, "before-release")
         self.assertEqual((self.checkpoint / "snapshots/1/PINNED").read_text(), "before-release\n")
+        rows = map(json.loads, self.does("snapshots", self.checkpoint, "--format", "json")
+                   .out.splitlines())
+        self.assertIn((1, True, "before-release"),
+                      [(row["batchId"], row["pinned"], row["pinName"]) for row in rows])
         self.send(3)
         job.wait_for_batch(3)
         job.process.send_signal(signal.SIGUSR1)

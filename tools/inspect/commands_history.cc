@@ -21,8 +21,10 @@ Cell changed_of(const CommitRecord& record) {
   return record.batch == kNoBatch ? Cell() : Cell(record.changed.in_all);
 }
 
-// What one batch added: its record less the one before it, if that is known.
-std::vector<Cell> batch_row(const CommitRecord& record, const CommitRecord* before) {
+// What one batch added: its record less the one before it, if that is known. How long it took, the
+// one after it says.
+std::vector<Cell> batch_row(const CommitRecord& record, const CommitRecord* before,
+                            std::optional<std::int64_t> duration_ms) {
   const bool known = before != nullptr || record.batch == 0;
   const PartitionCounters now = record.totals();
   const PartitionCounters then = before != nullptr ? before->totals() : PartitionCounters{};
@@ -36,6 +38,7 @@ std::vector<Cell> batch_row(const CommitRecord& record, const CommitRecord* befo
           added(now.rejected(), then.rejected()),
           added(now.gaps, then.gaps),
           changed_of(record),
+          duration_ms ? Cell(*duration_ms) : Cell(),
           record.epoch,
           offsets_json(record)};
 }
@@ -60,6 +63,13 @@ std::int64_t bytes_of(Disk& disk, const std::string& path) {
     if (info.ok()) bytes += static_cast<std::int64_t>(info->size_bytes);
   }
   return bytes;
+}
+
+// Nothing for a pin that has no name, or that is taken away just now.
+Cell pin_name_of(Disk& disk, const CheckpointLayout& layout, const SnapshotName& snapshot) {
+  if (!snapshot.pinned) return Cell();
+  auto name = pin_name(disk, layout, snapshot.batch);
+  return name.ok() && !name->empty() ? Cell(*std::move(name)) : Cell();
 }
 
 }  // namespace
@@ -123,15 +133,18 @@ absl::Status batches_command(Disk& disk, const CommandLine& line) {
                {"rejected", "rejected", Kind::kCount},
                {"gaps", "gaps", Kind::kCount},
                {"changedUsers", "users", Kind::kCount},
+               {"durationMs", "ms", Kind::kCount},
                {"epoch", "epoch", Kind::kId},
                {"offsets", "offsets", Kind::kJson}});
   std::optional<CommitRecord> record = source->record;
+  std::optional<std::int64_t> duration_ms;
   absl::Status damage = source->damage;
   for (std::int64_t left = *limit; left > 0 && record && record->batch != kNoBatch; --left) {
     auto before = past_record_or(*source, record->batch - 1, &damage);
     if (!before.ok()) return before.status();
-    const bool wanted = table.add(batch_row(*record, *before ? &**before : nullptr));
+    const bool wanted = table.add(batch_row(*record, *before ? &**before : nullptr, duration_ms));
     if (!wanted) break;
+    duration_ms = record->previous_duration_ms;
     record = *std::move(before);
   }
   table.end();
@@ -152,7 +165,8 @@ absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
                {"totalClicks", "clicks", Kind::kCount},
                {"bytes", "bytes", Kind::kBytes},
                {"readBack", "read back", Kind::kYesNo},
-               {"pinned", "pinned", Kind::kYesNo}});
+               {"pinned", "pinned", Kind::kYesNo},
+               {"pinName", "name", Kind::kText}});
   absl::Status damage = source->damage;
   for (const SnapshotName& name : *names) {
     auto record = past_record_or(*source, name.batch, &damage);
@@ -161,7 +175,7 @@ absl::Status snapshots_command(Disk& disk, const CommandLine& line) {
     const std::int64_t bytes = bytes_of(disk, source->layout.snapshot(name.batch));
     table.add({name.batch, known ? Cell(known->time_ms) : Cell(),
                known ? Cell(known->epoch) : Cell(), known ? Cell(known->totals().clicks) : Cell(),
-               bytes, name.scanned, name.pinned});
+               bytes, name.scanned, name.pinned, pin_name_of(disk, source->layout, name)});
   }
   table.end();
   return finish(output, damage);
