@@ -6,8 +6,10 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <set>
 #include <tuple>
 
+#include "base/crash_points.h"
 #include "base/text.h"
 #include "checkpoint/fallback.h"
 #include "checkpoint/layout.h"
@@ -87,13 +89,19 @@ absl::StatusOr<SnapshotReader> open_newest(Disk& disk, const CheckpointLayout& l
       layout.root() + ": there is no snapshot; let the job make one: kill -USR1 PID");
 }
 
-absl::Status copy_or_reuse(Disk& disk, const std::string& from, const std::string& to,
-                           const std::string& before, BackupResult* result) {
+struct FilesToCopy {
+  std::vector<std::string> names;
+  std::set<std::string> reused;  // those that `before` has, byte for byte
+};
+
+// What a copy of `from` takes, where `before`, if there is one, has some of it already.
+absl::StatusOr<FilesToCopy> files_to_copy(Disk& disk, const std::string& from,
+                                          const std::string& before, BackupResult* result) {
   auto names = disk.list(from);
   if (!names.ok()) return names.status();
-  if (absl::Status s = disk.create_dir(to); !s.ok()) return s;
-  for (const std::string& name : *names) {
-    if (is_mark(name)) continue;
+  std::erase_if(*names, is_mark);
+  FilesToCopy files{.names = *std::move(names), .reused = {}};
+  for (const std::string& name : files.names) {
     const std::string source = from + "/" + name;
     bool had = false;
     if (!before.empty() && name.ends_with(".sst")) {
@@ -101,11 +109,22 @@ absl::Status copy_or_reuse(Disk& disk, const std::string& from, const std::strin
       if (!same.ok()) return same.status();
       had = *same;
     }
-    const absl::Status done = had ? disk.link(before + "/" + name, to + "/" + name)
-                                  : copy_file(disk, source, to + "/" + name);
-    if (!done.ok()) return done;
+    if (had) files.reused.insert(name);
     auto info = disk.stat(source);
     if (info.ok()) (had ? result->reused_bytes : result->copied_bytes) += info->size_bytes;
+  }
+  return files;
+}
+
+absl::Status copy_or_reuse(Disk& disk, const FilesToCopy& files, const std::string& from,
+                           const std::string& to, const std::string& before) {
+  if (absl::Status s = disk.create_dir(to); !s.ok()) return s;
+  for (const std::string& name : files.names) {
+    const std::string target = to + "/" + name;
+    const absl::Status done = files.reused.contains(name)
+                                  ? disk.link(before + "/" + name, target)
+                                  : copy_file(disk, from + "/" + name, target);
+    if (!done.ok()) return done;
   }
   return disk.sync_dir(to);
 }
@@ -159,51 +178,84 @@ absl::StatusOr<CommitRecord> record_of(Disk& disk, const std::string& path,
       path, words_of(damage)));
 }
 
-}  // namespace
+struct Backups {
+  std::unique_ptr<DiskLock> lock;
+  std::vector<BackupName> names;  // oldest first
+};
 
-absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
-                                     const std::string& dest, const StoreOpener& open_state) {
-  auto snapshot = open_newest(disk, CheckpointLayout(checkpoint), open_state);
-  if (!snapshot.ok()) return snapshot.status();
+// What is in `dest`, for this process alone; for a dry run it need not be there.
+absl::StatusOr<Backups> claim_backups(Disk& disk, const std::string& dest, CopyMode mode) {
+  Backups backups;
+  if (mode == CopyMode::kDryRun && absl::IsNotFound(disk.stat(dest).status())) return backups;
   if (absl::Status s = make_directories(disk, dest); !s.ok()) return s;
   std::optional<Disk::LockMode> holder;
   auto lock = disk.lock_dir(dest, Disk::LockMode::kExclusive, &holder);
   if (!lock.ok()) return lock.status();
-  auto before = list_backups(disk, dest);
+  backups.lock = *std::move(lock);
+  auto names = list_backups(disk, dest);
+  if (!names.ok()) return names.status();
+  backups.names = *std::move(names);
+  return backups;
+}
+
+// What was there before goes, and what a run left that was killed.
+absl::StatusOr<BackupResult> keep_only(Disk& disk, const std::string& dest, const BackupName& kept,
+                                       const Backups& before, const BackupResult& result) {
+  if (absl::Status s = remove_tree(disk, dest + "/new"); !s.ok()) return s;
+  for (const BackupName& name : before.names) {
+    if (name == kept) continue;
+    if (absl::Status s = remove_tree(disk, dest + "/" + name.text()); !s.ok()) return s;
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
+                                     const std::string& dest, const StoreOpener& open_state,
+                                     CopyMode mode) {
+  auto snapshot = open_newest(disk, CheckpointLayout(checkpoint), open_state);
+  if (!snapshot.ok()) return snapshot.status();
+  auto before = claim_backups(disk, dest, mode);
   if (!before.ok()) return before.status();
 
   BackupResult result{.record = snapshot->record};
   const BackupName name{snapshot->record.epoch, snapshot->record.batch};
-  if (!before->empty()) {
-    const std::string kept_path = dest + "/" + before->back().text();
-    auto kept = record_of(disk, kept_path, open_state);
-    if (!kept.ok()) return kept.status();
-    if (absl::Status s = check_succession(kept_path, *kept, snapshot->record); !s.ok()) return s;
-    if (before->back() == name) return result;  // it is there already
+  const std::string kept = before->names.empty() ? "" : dest + "/" + before->names.back().text();
+  if (!kept.empty()) {
+    auto record = record_of(disk, kept, open_state);
+    if (!record.ok()) return record.status();
+    if (absl::Status s = check_succession(kept, *record, snapshot->record); !s.ok()) return s;
   }
+  const bool is_there = !before->names.empty() && before->names.back() == name;
+  if (is_there && mode == CopyMode::kCarryOut) return keep_only(disk, dest, name, *before, result);
+  if (is_there) return result;
+  const std::string from = CheckpointLayout(checkpoint).snapshot(name.batch);
+  auto files = files_to_copy(disk, from, kept, &result);
+  if (!files.ok()) return files.status();
+  if (mode == CopyMode::kDryRun) return result;
+
   const std::string staged = dest + "/new";
   if (absl::Status s = remove_tree(disk, staged); !s.ok()) return s;
-  const std::string reuse = before->empty() ? "" : dest + "/" + before->back().text();
-  const std::string from = CheckpointLayout(checkpoint).snapshot(name.batch);
-  if (absl::Status s = copy_or_reuse(disk, from, staged, reuse, &result); !s.ok()) return s;
+  if (absl::Status s = copy_or_reuse(disk, *files, from, staged, kept); !s.ok()) return s;
+  reached(CrashPoint::kBackupCopied);
   auto read = read_whole(disk, staged, open_state);
   if (!read.ok()) return read.status();
   if (*read != snapshot->record) {
     return absl::DataLossError(staged + ": does not hold what was copied; mend that disk");
   }
   if (absl::Status s = disk.rename(staged, dest + "/" + name.text()); !s.ok()) return s;
+  reached(CrashPoint::kBackupNamed);
   if (absl::Status s = disk.sync_dir(dest); !s.ok()) return s;
-  for (const BackupName& older : *before) {
-    if (absl::Status s = remove_tree(disk, dest + "/" + older.text()); !s.ok()) return s;
-  }
-  return result;
+  return keep_only(disk, dest, name, *before, result);
 }
 
 // The order keeps it from ever being taken for a checkpoint half-way: without job.json a directory
 // with "restoring" in it is a stranger's, and one whose state has batches is damaged.
 absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
                                             const std::string& checkpoint,
-                                            const StoreOpener& open_state, std::int64_t time_ms) {
+                                            const StoreOpener& open_state, std::int64_t time_ms,
+                                            CopyMode mode) {
   auto backups = list_backups(disk, dest);
   if (!backups.ok()) return backups.status();
   if (backups->empty()) return absl::FailedPreconditionError(dest + ": there is no backup");
@@ -217,21 +269,28 @@ absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
   if (*kind != CheckpointKind::kAbsent) {
     return absl::FailedPreconditionError(checkpoint + ": not empty; name an empty or a new one");
   }
+  // The lost machine may have fallen back since, once or more often, and shown batches under the
+  // epochs that came next. No checkpoint has had more epochs than the world has had seconds.
+  const StateSummary before = summary_of(*record);
+  record->epoch = std::max(record->epoch + 1, time_ms / 1000);
+  note_adjustment(time_ms, fmt::format("restored from the backup of batch {}", record->batch),
+                  before, &*record);
+  BackupResult copied;
+  auto files = files_to_copy(disk, backup, "", &copied);
+  if (!files.ok()) return files.status();
+  if (mode == CopyMode::kDryRun) return record;
+
   if (absl::Status s = make_directories(disk, layout.root()); !s.ok()) return s;
   std::optional<Disk::LockMode> holder;
   auto lock = disk.lock_dir(layout.root(), Disk::LockMode::kExclusive, &holder);
   if (!lock.ok()) return lock.status();
   const std::string staged = layout.root() + "/restoring";
-  BackupResult copied;
-  if (absl::Status s = copy_or_reuse(disk, backup, staged, "", &copied); !s.ok()) return s;
-  // The lost machine may have fallen back since, once or more often, and shown batches under the
-  // epochs that came next. No checkpoint has had more epochs than the world has had seconds.
-  record->epoch = std::max(record->epoch + 1, time_ms / 1000);
-  record->adjustments.push_back(
-      {.time_ms = time_ms,
-       .command = fmt::format("restored from the backup of batch {}", record->batch)});
+  if (absl::Status s = copy_or_reuse(disk, *files, backup, staged, ""); !s.ok()) return s;
+  reached(CrashPoint::kRestoreCopied);
   if (absl::Status s = commit_record_to(disk, staged, open_state, *record); !s.ok()) return s;
+  reached(CrashPoint::kRestoreCommitted);
   if (absl::Status s = disk.rename(staged, layout.live()); !s.ok()) return s;
+  reached(CrashPoint::kRestoreNamed);
   if (absl::Status s = announce_epoch(disk, layout, record->epoch); !s.ok()) return s;
   const absl::Status published =
       publish_file(disk, layout.root(), CheckpointLayout::kJobName, job_file_text());

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 
+#include "base/crash_points.h"
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
 #include "checkpoint/layout.h"
@@ -212,14 +213,18 @@ absl::StatusOr<CommitRecord> import_checkpoint(Disk& disk, const std::string& ch
   if (absl::Status s = read_all(rows, &sorter); !s.ok()) return s;
   auto record = write_state(disk, layout.live(), open_state, &sorter, options);
   if (!record.ok()) return record;
+  reached(CrashPoint::kImportCounted);
   if (absl::Status s = remove_tree(disk, staging.runs()); !s.ok()) return s;
   if (absl::Status s = read_back(disk, layout.live(), open_state, *record); !s.ok()) return s;
   if (absl::Status s = add_snapshot(disk, layout, open_state, *record); !s.ok()) return s;
+  reached(CrashPoint::kImportSnapshot);
   if (absl::Status s = announce_epoch(disk, layout, record->epoch); !s.ok()) return s;
   const absl::Status whole =
       publish_file(disk, layout.root(), CheckpointLayout::kJobName, job_file_text());
   if (!whole.ok()) return whole;
+  reached(CrashPoint::kImportWhole);
   if (absl::Status s = staging.take_place(); !s.ok()) return s;
+  reached(CrashPoint::kImportEnded);
   return record;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/crash_points.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "checkpoint/directory.h"
@@ -65,8 +66,10 @@ absl::Status make_live(Disk& disk, const CheckpointLayout& layout, const StoreOp
   if (exists(disk, layout.repaired_snapshot(batch))) {  // C7
     const std::string from = layout.repaired_snapshot(batch);
     if (absl::Status s = disk.rename(from, layout.snapshot(batch)); !s.ok()) return s;
+    reached(CrashPoint::kRepairNamed);
   }
   if (absl::Status s = disk.sync_dir(layout.snapshots()); !s.ok()) return s;
+  reached(CrashPoint::kRepairSynced);
   auto aside = place_for_old(disk, layout, open_state);
   if (!aside.ok()) return aside.status();
   const absl::Status moved = move_in(disk, layout, layout.live_repaired(), *aside);  // C8, C9
@@ -166,6 +169,7 @@ absl::Status Repair::become_batch(std::string command, std::int64_t time_ms,
   record->epoch = 1 + std::max({record->epoch, shown->epoch, live_ ? live_->epoch : 0});
   record->batch = 1 + std::max({record->batch, shown->batch, *newest, live_ ? live_->batch : 0});
   record->time_ms = time_ms;
+  record->previous_duration_ms.reset();
   record->changed = {};
   if (live_) record->adjustments = live_->adjustments;
   const auto before = live_ ? std::optional(summary_of(*live_)) : std::nullopt;
@@ -234,9 +238,13 @@ absl::StatusOr<RepairPlan> Repair::plan_offsets(const std::map<PartitionId, Offs
 
 absl::Status Repair::carry_out(const RepairPlan& plan) {
   if (absl::Status s = keep_what_is(plan); !s.ok()) return s;
+  reached(CrashPoint::kRepairKept);
   if (absl::Status s = build(plan); !s.ok()) return s;
   if (absl::Status s = announce_epoch(disk_, layout_, plan.after.epoch); !s.ok()) return s;  // C6
-  return make_live(disk_, layout_, open_state_, plan.after.batch);
+  reached(CrashPoint::kRepairAnnounced);
+  const absl::Status made = make_live(disk_, layout_, open_state_, plan.after.batch);
+  reached(CrashPoint::kRepairEnded);
+  return made;
 }
 
 absl::Status Repair::keep_what_is(const RepairPlan& plan) {
@@ -264,9 +272,11 @@ absl::Status Repair::keep_what_is(const RepairPlan& plan) {
 absl::Status Repair::build(const RepairPlan& plan) {
   const std::string made = layout_.repaired_snapshot(plan.after.batch);
   if (absl::Status s = copy_state(disk_, plan.source, made); !s.ok()) return s;  // C2
+  reached(CrashPoint::kRepairCopied);
   if (absl::Status s = commit_record_to(disk_, made, open_state_, plan.after); !s.ok()) {
     return s;  // C3
   }
+  reached(CrashPoint::kRepairCommitted);
   {
     auto store = open_state_(disk_, made, OpenMode::kReadOnly);  // C4
     if (!store.ok()) return store.status();
@@ -279,10 +289,14 @@ absl::Status Repair::build(const RepairPlan& plan) {
   if (!mark.ok()) return mark.status();
   if (absl::Status s = (*mark)->close(); !s.ok()) return s;
   if (absl::Status s = disk_.sync_dir(layout_.snapshots()); !s.ok()) return s;
+  reached(CrashPoint::kRepairProved);
   const std::string next = layout_.live_repaired();
   if (absl::Status s = copy_state(disk_, made, next); !s.ok()) return s;  // C5
   const absl::Status same = check_built(next, verify_copy(disk_, next, open_state_), plan.after);
-  return same.ok() ? disk_.sync_dir(layout_.root()) : same;
+  if (!same.ok()) return same;
+  const absl::Status synced = disk_.sync_dir(layout_.root());
+  reached(CrashPoint::kRepairLiveMade);
+  return synced;
 }
 
 absl::Status resume_repair(Disk& disk, const CheckpointLayout& layout,

@@ -1,14 +1,13 @@
 // Every step of the program after which a crash leaves something else on disk, by name.
 //
-// The program says reached(point) as it passes one. In clicktally this does nothing. The test
-// program clicktally_at_points is the same program with another definition linked in, which ends
-// the process there by SIGKILL (tests/support/kill_at_points.cc); so no switch stands in the
-// product.
+// The programs say reached(point) as they pass one. In clicktally and clicktally-inspect this does
+// nothing. Two test programs are the same with another definition linked in, which ends the process
+// there by SIGKILL (tests/support/kill_at_points.cc); so no switch stands in the product.
 //
 // This list is the only one. Above each group stands the one place that says it: file, function.
 // The tests read it: tests/tidy/crash_points_test.py holds that each point is said there and
-// nowhere else, tests/crash/points_test.py that the real process can be killed at each. A point's
-// comment says what has just happened.
+// nowhere else, tests/crash/points_test.py and repair_points_test.py that the real process can be
+// killed at each. A point's comment says what has just happened.
 //
 // Threads: any. Errors: none.
 #pragma once
@@ -85,6 +84,31 @@ enum class CrashPoint {
   kNextNamed,          // F6, not synced
   // checkpoint/fallback.cc resume_fallback
   kFallbackResumed,  // F6 at a later start, not synced
+
+  // checkpoint/repair.cc Repair::carry_out
+  kRepairKept,       // C1
+  kRepairAnnounced,  // C6
+  kRepairEnded,      // C10
+  // checkpoint/repair.cc Repair::build
+  kRepairCopied,     // C2
+  kRepairCommitted,  // C3
+  kRepairProved,     // C4
+  kRepairLiveMade,   // C5
+  // checkpoint/repair.cc make_live
+  kRepairNamed,   // C7, not synced
+  kRepairSynced,  // so it is
+  // checkpoint/backup.cc back_up
+  kBackupCopied,  // new/ is there, nobody has read it back
+  kBackupNamed,   // not synced; the one before it is still there
+  // checkpoint/backup.cc restore_backup
+  kRestoreCopied,     // restoring/ is there, as the lost machine left it
+  kRestoreCommitted,  // under its own epoch
+  kRestoreNamed,      // restoring/ is live/
+  // checkpoint/import.cc import_checkpoint
+  kImportCounted,   // a state beside the place that was named
+  kImportSnapshot,  // and its snapshot
+  kImportWhole,     // and its job.json
+  kImportEnded,     // it is the checkpoint
 
   // src/base/stop_signals.cc StopSignals::watch
   kStopAsked,

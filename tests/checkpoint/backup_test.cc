@@ -110,6 +110,65 @@ TEST_F(BackupTest, WhatIsDamagedOrForeignOrNotEmptyIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(back_up(*disk_).status()));
 }
 
+TEST_F(BackupTest, ADryRunSaysWhatWouldBeOnADiskThatMayNotBeWritten) {
+  const auto read_only = make_read_only_disk(*disk_);
+  const auto dry_backup = [&] {
+    return clicktally::back_up(*read_only, path_, dest_, open_small_state, CopyMode::kDryRun);
+  };
+  commit_and_snapshot();
+  auto dry = dry_backup();
+  ASSERT_TRUE(dry.ok()) << dry.status();
+  EXPECT_FALSE(fs::exists(dest_));
+  auto made = back_up(*disk_);
+  EXPECT_EQ(dry->copied_bytes, made->copied_bytes);
+  commit_and_snapshot();
+  dry = dry_backup();
+  ASSERT_TRUE(dry.ok()) << dry.status();
+  EXPECT_EQ(*disk_->list(dest_), std::vector<std::string>{"0-0"});
+  made = back_up(*disk_);
+  EXPECT_GT(made->reused_bytes, 0U);
+  EXPECT_EQ(dry->copied_bytes, made->copied_bytes);
+  EXPECT_EQ(dry->reused_bytes, made->reused_bytes);
+  EXPECT_EQ(dry->record, made->record);
+
+  const std::string target = dir_.file("restored");
+  const auto would_be =
+      restore_backup(*read_only, dest_, target, open_small_state, kRestoredAtMs, CopyMode::kDryRun);
+  ASSERT_TRUE(would_be.ok()) << would_be.status();
+  EXPECT_FALSE(fs::exists(target));
+  EXPECT_EQ(*would_be, *restore(*disk_, target));
+  const auto refused =
+      restore_backup(*read_only, dest_, target, open_small_state, kRestoredAtMs, CopyMode::kDryRun);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << "a checkpoint: " << refused.status();
+}
+
+// The audit trail stays bounded, and the next start says that an operator came by.
+TEST_F(BackupTest, ARestoreIsNotedAsEveryOtherChangeIs) {
+  commit_and_snapshot();
+  ASSERT_TRUE(back_up(*disk_).ok());
+  std::int64_t before = checkpoint_->last().epoch;
+  for (std::size_t round = 0; round < kMostAdjustments + 3; ++round) {
+    const std::string target = dir_.file("restored" + std::to_string(round));
+    auto restored = restore(*disk_, target);
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    const Adjustment& noted = restored->adjustments.back();
+    EXPECT_EQ(noted.command, "restored from the backup of batch 0");
+    EXPECT_EQ(noted.time_ms, kRestoredAtMs);
+    EXPECT_EQ(noted.after->epoch, restored->epoch);
+    EXPECT_EQ(noted.before->epoch, before);
+    before = restored->epoch;
+    EXPECT_EQ(restored->adjustments.size(), std::min(round + 1, kMostAdjustments));
+    // A snapshot of what was restored, so that the next round begins with it.
+    auto opened = Checkpoint::open(*disk_, target, {.open_state = open_small_state});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_TRUE((*opened)->final_snapshot([] { return true; }).ok());
+    dest_ = dir_.file("backup" + std::to_string(round));
+    opened->reset();
+    const auto next = clicktally::back_up(*disk_, target, dest_, open_small_state);
+    ASSERT_TRUE(next.ok()) << next.status();
+  }
+}
+
 // I5: what is there is replaced only by what goes on from it.
 TEST_F(BackupTest, AnotherJobsBackupOrALaterOneIsNotReplaced) {
   commit_and_snapshot();

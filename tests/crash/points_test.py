@@ -19,15 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 import clicktally  # noqa: E402
 import lane_report  # noqa: E402
+from crash_points import POINTS, of_clicktally  # noqa: E402
 from clicktally import BatchLog, Job, Truth, assert_counts, click, export, inspect, show  # noqa: E402
 from raw_producer import RawProducer  # noqa: E402
 from survivor import INGESTED_ABOVE_USERS, READY  # noqa: E402
 
 PARTITIONS = 3
-LIST = re.search(r"enum class CrashPoint \{(.*?)\n\};",
-                 (clicktally.ROOT / "src/base/crash_points.h").read_text(), re.S)[1]
-POINTS = re.findall(r"^  (k\w+),", LIST, re.M)
-
 NOT_COMMITTED = ("kCommitBegun", "kLogWriteDue", "kTableBuilt")
 NOT_SHOWN = ("kCommitted", "kEmitted")
 COMMITS = ("kCommitBegun", "kCommitted", "kEmitted", "kNotedInShown", "kOffsetsReported")
@@ -159,8 +156,8 @@ class PointsTest(unittest.TestCase):
                 self.walk_commits(name, users)
             self.walk_creation()
             self.walk_fallback()
-            self.assertEqual([point for point in POINTS if not self.visited[point]], [])
-            report.update(cycles=self.cycles, points=len(POINTS), slowestRecoveryS=self.slowest_s)
+            self.assertEqual([point for point in of_clicktally() if not self.visited[point]], [])
+            report.update(cycles=self.cycles, points=len(of_clicktally()), slowestRecoveryS=self.slowest_s)
 
     def walk_commits(self, name, users):
         commit = "kTableBuilt" if name == "ingested" else "kLogWriteDue"

@@ -1,9 +1,10 @@
-// Linked before the product's libraries, this makes of clicktally the program clicktally_at_points,
-// which kills itself:
+// Linked before the product's libraries, this makes of clicktally and clicktally-inspect the
+// programs clicktally_at_points and clicktally_inspect_at_points, which kill themselves:
 //
 //   CLICKTALLY_KILL_AT=POINT:VISIT   by its place in the enum CrashPoint, from 0; visits from 1
 //
-// Without it the program is clicktally. tests/crash/points_test.py knows the names.
+// Without it they are what they are made of. tests/crash/points_test.py and repair_points_test.py
+// know the names.
 #include <atomic>
 #include <csignal>
 #include <cstdio>

@@ -3,7 +3,11 @@ is said once, in the place that stands above it, and the product does nothing wh
 
 import os
 import re
+import sys
 import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
+from crash_points import points_and_places  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ["CLICKTALLY_BIN"]
@@ -12,20 +16,6 @@ BIN = os.environ["CLICKTALLY_BIN"]
 def text_of(name):
     with open(os.path.join(ROOT, name), encoding="utf-8") as file:
         return file.read()
-
-
-def points_and_places():
-    """[(point, file, function)], as the list has them."""
-    body = re.search(r"enum class CrashPoint \{(.*?)\n\};", text_of("src/base/crash_points.h"), re.S)[1]
-    found, place = [], None
-    for line in filter(None, map(str.strip, body.split("\n"))):
-        if header := re.fullmatch(r"// (\S+/\S+\.cc) (\S+)", line):
-            place = header.groups()
-        else:
-            point = re.fullmatch(r"(k\w+),(  +// .+)?", line)
-            assert point and place, f"neither a place nor a point: {line}"
-            found.append((point[1], *place))
-    return found
 
 
 def product_sources():
@@ -64,7 +54,8 @@ class CrashPointsTest(unittest.TestCase):
         self.assertRegex(definition, r"\nvoid reached\(CrashPoint /\*point\*/\) \{\}\n")
         self.assertEqual(len(re.findall(r"\)[^;{]*\{", definition)), 1)
         for binary, knows in (("clicktally", False), ("clicktally-inspect", False),
-                              ("clicktally_at_points", True)):
+                              ("clicktally_at_points", True),
+                              ("clicktally_inspect_at_points", True)):
             with open(os.path.join(BIN, binary), "rb") as file:
                 self.assertEqual(b"CLICKTALLY_KILL_AT" in file.read(), knows, binary)
 

@@ -31,6 +31,8 @@ _clicktally_inspect() {
       diff) words='--rows --fresh --format' ;;
       verify) words='--full --format' ;;
       rollback) words='--dry-run --format' ;;
+      backup) words='--dry-run' ;;
+      restore) words='--dry-run' ;;
       dead-letters) words='--cause --raw --fresh --format' ;;
       import) words='--from --offsets --topic --cluster-id --dry-run' ;;
     esac
