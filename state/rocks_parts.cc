@@ -35,6 +35,10 @@ class CountMerge final : public rocksdb::MergeOperator {
 
   bool FullMergeV2(const MergeOperationInput& in, MergeOperationOutput* out) const override {
     CountValue sum;
+    if (in.existing_value == nullptr && in.operand_list.size() == 1) {  // it is what it is
+      out->existing_operand = in.operand_list[0];
+      return add(in.operand_list[0], &sum);
+    }
     if (in.existing_value != nullptr && !add(*in.existing_value, &sum)) return false;
     for (const Slice& operand : in.operand_list) {
       if (!add(operand, &sum)) return false;

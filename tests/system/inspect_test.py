@@ -179,6 +179,35 @@ class GoldenTest(InspectTest):
             self.assertEqual(done.stdout.split(), [offered], words)
 
 
+HOSTILE = "\x1b[31mred\r\n\u202eevil\u2028\x9b2J\x00\x7f\"'\\"
+
+
+class HostileContentTest(InspectTest):
+    def test_no_name_in_a_checkpoint_or_of_one_reaches_a_terminal_as_it_is(self):
+        checkpoint = self.folder / HOSTILE.replace("\0", "") / "checkpoint"
+        checkpoint.parent.mkdir()
+        (self.folder / "counts").write_text("5,1\n")
+        self.done(0, "import", checkpoint, "--from", self.folder / "counts", "--cluster-id",
+                  HOSTILE.replace("\0", ""), "--offsets", json.dumps({HOSTILE: {"0": 2}}))
+        (checkpoint / "snapshots/0/PINNED").write_text(HOSTILE + "\n")
+        damaged = checkpoint.parent / "damaged"
+        shutil.copytree(checkpoint, damaged)
+        (damaged / "live/CURRENT").write_text(HOSTILE)
+        for place in (checkpoint, damaged, checkpoint.parent / "nowhere"):
+            for name, arguments in COMMANDS.items():
+                words = [a.replace("{c}", str(place)) for a in arguments]
+                done = inspect(name.split("_")[0], *words)
+                with self.subTest(place=place, command=name):
+                    text = (done.out + done.errors).decode("ascii")
+                    self.assertTrue(text.replace("\n", "").isprintable(), done)
+                    self.assertLessEqual(done.errors.count(b"\n"), 2, done)
+        shown = self.read("show", checkpoint)
+        self.assertIn(r"topic         \x1b[31mred\x0d\x0a\xe2\x80\xaeevil\xe2\x80\xa8\xc2\x9b2J\x00\x7f",
+                      shown)
+        self.assertEqual(json.loads(self.read("show", checkpoint, "--format", "json"))["topic"], HOSTILE)
+        self.assertEqual(list(json.loads(self.read("offsets", checkpoint, "--format", "json"))), [HOSTILE])
+
+
 class IndependentReaderTest(InspectTest):
     def test_what_rocksdb_itself_finds_in_a_copy_folded_here_is_what_is_exported(self):
         ldb = shutil.which("ldb")

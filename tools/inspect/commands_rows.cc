@@ -97,22 +97,26 @@ class Ranking {
   std::priority_queue<Ranked> rows_;  // its last on top
 };
 
+struct alignas(kCacheLineBytes) RankedPart {
+  Ranking ranking;
+  Digest digest = 0;
+};
+
 absl::StatusOr<std::vector<Ranked>> rank_all(const Source& source, std::size_t size,
                                              bool by_batch) {
-  std::array<Ranking, kParts> parts{Ranking(size), Ranking(size)};
-  std::array<Digest, kParts> digests{};
+  std::array<RankedPart, kParts> parts{RankedPart{Ranking(size)}, RankedPart{Ranking(size)}};
   const absl::Status scanned =
       scan_in_parts(*source.store, [&](std::size_t part, const UserCount& count) {
-        digests[part] += digest_of(count.user, count.clicks);
-        parts[part].offer({count, 0, by_batch ? count.last_batch : count.clicks});
+        parts[part].digest += digest_of(count.user, count.clicks);
+        parts[part].ranking.offer({count, 0, by_batch ? count.last_batch : count.clicks});
         return true;
       });
   if (!scanned.ok()) return scanned;
   Ranking all(size);
   Digest digest = 0;
-  for (std::size_t part = 0; part < kParts; ++part) {
-    for (const Ranked& row : parts[part].take()) all.offer(row);
-    digest += digests[part];
+  for (RankedPart& part : parts) {
+    for (const Ranked& row : part.ranking.take()) all.offer(row);
+    digest += part.digest;
   }
   if (digest == source.record.digest) return all.take();
   return absl::DataLossError(

@@ -75,24 +75,27 @@ absl::Status find_snapshots(Disk& disk, const Source& source, Findings* found) {
 
 // Reads every row: users, their spread, and the digest.
 absl::Status scan_all(const Source& source, Findings* found) {
-  std::array<RowSums, kParts> sums;
-  std::array<Spread, kParts> spreads;
+  struct alignas(kCacheLineBytes) Part {
+    RowSums sums;
+    Spread spread;
+  };
+  std::array<Part, kParts> parts;
   const absl::Status scanned =
       scan_in_parts(*source.store, [&](std::size_t part, const UserCount& count) {
-        sums[part].add(count);
-        spreads[part].add(count.clicks);
+        parts[part].sums.add(count);
+        parts[part].spread.add(count.clicks);
         return true;
       });
   if (!scanned.ok()) return scanned;
   RowSums sum;
   Spread spread{.users = {}, .looked_at = 0, .of_all = true};
-  for (std::size_t part = 0; part < kParts; ++part) {
-    sum.users += sums[part].users;
-    sum.clicks += sums[part].clicks;
-    sum.null_clicks += sums[part].null_clicks;
-    sum.digest += sums[part].digest;
-    spread.looked_at += spreads[part].looked_at;
-    for (const auto& [digits, users] : spreads[part].users) spread.users[digits] += users;
+  for (const Part& part : parts) {
+    sum.users += part.sums.users;
+    sum.clicks += part.sums.clicks;
+    sum.null_clicks += part.sums.null_clicks;
+    sum.digest += part.sums.digest;
+    spread.looked_at += part.spread.looked_at;
+    for (const auto& [digits, users] : part.spread.users) spread.users[digits] += users;
   }
   found->users = {sum.users, sum.users};
   found->spread = std::move(spread);

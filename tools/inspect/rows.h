@@ -16,6 +16,8 @@ namespace clicktally {
 // Every row, in two parts that are scanned at the same time. `visit` is called by one thread for
 // each part, in order of users within the part; false ends that part.
 inline constexpr std::size_t kParts = 2;
+// What the two threads write at every row must not share a line of the cache.
+inline constexpr std::size_t kCacheLineBytes = 64;
 absl::Status scan_in_parts(const CountStore& store,
                            const std::function<bool(std::size_t part, const UserCount&)>& visit);
 
