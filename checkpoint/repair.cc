@@ -76,15 +76,20 @@ absl::Status make_live(Disk& disk, const CheckpointLayout& layout, const StoreOp
   return moved.ok() ? remove_tree(disk, layout.old_gone()) : moved;                  // C10
 }
 
-// What is kept of a partition's dead letters from an offset on will be read, and kept, again.
+// What is kept of a partition's dead letters from an offset on will be read, and kept, again. Those
+// that were dropped for the bound may still be there.
 absl::Status forget_dead_letters_from(const CountView& view, PartitionId id, Offset from,
-                                      DeadLetterCounters* counters) {
-  const absl::Status scanned =
-      view.scan_dead_letters(id, std::max(from, counters->first), [&](const DeadLetter& letter) {
-        --counters->kept;
-        counters->bytes -= letter.bytes();
-        return true;
-      });
+                                      DeadLetterCounters* counters,
+                                      std::vector<DeadLetter>* forgotten) {
+  const absl::Status scanned = view.scan_dead_letters(id, from, [&](const DeadLetter& letter) {
+    DeadLetter& place = forgotten->emplace_back();
+    place.partition = id;
+    place.offset = letter.offset;
+    if (letter.offset < counters->first) return true;
+    --counters->kept;
+    counters->bytes -= letter.bytes();
+    return true;
+  });
   counters->first = std::min(counters->first, from);
   return scanned;
 }
@@ -196,7 +201,8 @@ absl::StatusOr<RepairPlan> Repair::plan_rollback(BatchId snapshot, std::int64_t 
   RepairPlan plan{.source = layout_.snapshot(snapshot),
                   .before = live_,
                   .damage = damage_,
-                  .after = std::move(found->record)};
+                  .after = std::move(found->record),
+                  .forgotten = {}};
   const absl::Status numbered =
       become_batch(fmt::format("rollback to snapshot {}", snapshot), time_ms, &plan.after);
   if (!numbered.ok()) return numbered;
@@ -208,7 +214,8 @@ absl::StatusOr<RepairPlan> Repair::plan_offsets(const std::map<PartitionId, Offs
   if (!live_) {
     return absl::DataLossError(damage_ + "; roll back to a snapshot first, then set offsets");
   }
-  RepairPlan plan{.source = layout_.live(), .before = live_, .damage = "", .after = *live_};
+  RepairPlan plan{
+      .source = layout_.live(), .before = live_, .damage = "", .after = *live_, .forgotten = {}};
   auto store = open_state_(disk_, layout_.live(), OpenMode::kReadOnly);
   if (!store.ok()) return store.status();
   auto view = (*store)->view();
@@ -224,7 +231,7 @@ absl::StatusOr<RepairPlan> Repair::plan_offsets(const std::map<PartitionId, Offs
     partition.last.reset();
     if (by > 0) continue;
     const absl::Status forgotten =
-        forget_dead_letters_from(**view, id, offset, &partition.dead_letters);
+        forget_dead_letters_from(**view, id, offset, &partition.dead_letters, &plan.forgotten);
     if (!forgotten.ok()) return forgotten;
   }
   if (plan.after == *live_) {
@@ -273,9 +280,9 @@ absl::Status Repair::build(const RepairPlan& plan) {
   const std::string made = layout_.repaired_snapshot(plan.after.batch);
   if (absl::Status s = copy_state(disk_, plan.source, made); !s.ok()) return s;  // C2
   reached(CrashPoint::kRepairCopied);
-  if (absl::Status s = commit_record_to(disk_, made, open_state_, plan.after); !s.ok()) {
-    return s;  // C3
-  }
+  const absl::Status committed =
+      commit_record_to(disk_, made, open_state_, plan.after, plan.forgotten);  // C3
+  if (!committed.ok()) return committed;
   reached(CrashPoint::kRepairCommitted);
   {
     auto store = open_state_(disk_, made, OpenMode::kReadOnly);  // C4

@@ -35,6 +35,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -51,6 +52,7 @@ struct RepairPlan {
   std::optional<CommitRecord> before;  // of the live state; nothing if that is damaged
   std::string damage;                  // then why, for a person
   CommitRecord after;                  // the last adjustment in it is this repair's
+  std::vector<DeadLetter> forgotten;   // which the job will read, and keep, again; their places
 };
 
 class Repair {

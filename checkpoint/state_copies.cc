@@ -32,11 +32,11 @@ absl::Status copy_state(Disk& disk, const std::string& from, const std::string& 
 }
 
 absl::Status commit_record_to(Disk& disk, const std::string& state, const StoreOpener& open_state,
-                              const CommitRecord& record) {
+                              const CommitRecord& record, std::span<const DeadLetter> forgotten) {
   auto store = open_state(disk, state, OpenMode::kReadWrite);
   if (!store.ok()) return store.status();
   const std::string bytes = encode_commit_record(record);
-  return (*store)->commit({.batch = record.batch, .record = bytes});
+  return (*store)->commit({.batch = record.batch, .record = bytes, .forgotten = forgotten});
 }
 
 absl::StatusOr<CommitRecord> read_store_whole(const CountStore& store) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "base/disk.h"
 #include "checkpoint/layout.h"
 #include "model/commit_record.h"
+#include "model/dead_letter.h"
 #include "state/count_store.h"
 
 namespace clicktally {
@@ -25,9 +27,10 @@ bool is_mark(const std::string& name);
 // others, which RocksDB writes to. Marks stay behind. Durable but for its own name.
 absl::Status copy_state(Disk& disk, const std::string& from, const std::string& to);
 
-// One commit without clicks.
+// One commit without clicks. The dead letters that are `forgotten` go with it.
 absl::Status commit_record_to(Disk& disk, const std::string& state, const StoreOpener& open_state,
-                              const CommitRecord& record);
+                              const CommitRecord& record,
+                              std::span<const DeadLetter> forgotten = {});
 
 // The record of an open store of which every table file was read (I4).
 absl::StatusOr<CommitRecord> read_store_whole(const CountStore& store);

@@ -95,6 +95,9 @@ struct StateCommit {
   std::string_view record = {};                   // kept as it is
   std::span<const UserClicks> changed = {};       // sorted, unique
   std::span<const DeadLetter> dead_letters = {};  // sorted (stands_before), unique
+  // Dead letters of the state that are none any more, in the same order, by their places alone; not
+  // together with new ones.
+  std::span<const DeadLetter> forgotten = {};
 };
 
 // A file that is written once and never changed.

@@ -89,6 +89,7 @@ class RocksView final : public CountView {
     const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(read_options()));
     for (rows->Seek(dead_letter_key(partition, from)); rows->Valid(); rows->Next()) {
       if (rows->key()[0] != kDeadLetterPrefix) break;
+      if (rows->value().empty()) continue;  // forgotten
       const auto letter = parse_dead_letter(view_of(rows->key()), view_of(rows->value()));
       if (!letter) return absl::DataLossError("the state holds a row that is no dead letter");
       if (letter->partition != partition || !visit(*letter)) break;
@@ -276,6 +277,9 @@ rocksdb::Status write_commit(Writer& writer, const StateCommit& commit) {
   rocksdb::Status status;
   const Slice record = slice_of(commit.record);
   if (commit.batch != kNoBatch) status = writer.Put(history_key(commit.batch), record);
+  for (const DeadLetter& letter : commit.forgotten) {  // not deleted: a log holds no deletions (I5)
+    if (status.ok()) status = writer.Put(dead_letter_key(letter.partition, letter.offset), "");
+  }
   for (const DeadLetter& letter : commit.dead_letters) {
     if (!status.ok()) break;
     status =

@@ -83,6 +83,9 @@ class FakeCountStore final : public CountStore {
       UserCount& count = state_->counts[row.user];
       count = {row.user, count.clicks + row.clicks, commit.batch};
     }
+    for (const DeadLetter& letter : commit.forgotten) {
+      state_->dead_letters.erase({letter.partition, letter.offset});
+    }
     for (const DeadLetter& letter : commit.dead_letters) {
       state_->dead_letters[{letter.partition, letter.offset}] = letter;
     }

@@ -365,6 +365,11 @@ class RunningJobTest(InspectTest):
         old = self.done(0, "get", self.checkpoint, "1", "--format", "csv")
         self.assertEqual(old.out, done.out)
         self.assertRegex(old.errors, said)
+        self.assertEqual([b"--fresh asks" in read.errors for read in (done, old)], [False, True])
+        names = os.listdir(self.checkpoint / "snapshots")
+        named = f"{self.checkpoint}@{max(map(int, names))}"
+        self.assertEqual(self.done(0, "diff", named, named, "--fresh").errors, b"")
+        self.assertEqual(os.listdir(self.checkpoint / "snapshots"), names, "a named one needs no new")
         self.assertRegex(self.done(0, "get", self.checkpoint, "1", "--fresh").out, rb"\n +1 +3 ")
         self.assertRegex(self.done(0, "verify", self.checkpoint).out, rb"a job is running now")
         self.assertIsNone(job.process.poll())

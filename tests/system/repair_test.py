@@ -133,6 +133,24 @@ class RollbackTest(RepairTest):
         self.run_to_the_end()
         assert_counts(self, export(self, self.checkpoint), self.sent)
 
+    def test_rejections_that_will_be_read_again_are_gone_until_they_are(self):
+        send(mock.bootstrap, self.topic, [b"{", click(1), b"[", click(2), None], partitions=1)
+
+        def kept_after(*flags):
+            if flags:
+                self.assertEqual(self.job("--available-now", *flags[1:]).end(), 0)
+            lines = self.does("dead-letters", self.checkpoint).out.splitlines()
+            kept = show(self, self.checkpoint)["deadLetters"]["kept"]
+            self.assertEqual(kept, len(lines))
+            return [json.loads(line)["offset"] for line in lines]
+
+        self.assertEqual(kept_after("run", "--dead-letters"), [0, 2, 4])
+        self.does("offsets", "set", self.checkpoint, "0=2")
+        self.assertEqual(kept_after(), [0])
+        self.assertEqual(kept_after("run", "--dead-letters"), [0, 2, 4])
+        self.does("offsets", "set", self.checkpoint, "0=1")
+        self.assertEqual(kept_after("run"), [0], "read again, and not kept this time")
+
     def test_a_pinned_snapshot_outlives_the_newer_ones_until_it_is_unpinned(self):
         self.three_batches()
         job = self.job("--snapshots-to-retain", "1")

@@ -156,16 +156,15 @@ absl::StatusOr<Source> from_damaged(Disk& disk, const CheckpointLayout& layout,
   return remains;
 }
 
-absl::StatusOr<Source> from_running(Disk& disk, const CheckpointLayout& layout) {
+absl::StatusOr<Source> from_running(Disk& disk, const CheckpointLayout& layout, bool fresh) {
   auto source = from_newest(disk, layout);
   if (absl::IsNotFound(source.status())) return from_live(disk, layout);
   if (!source.ok()) return source;
   source->job_is_running = true;
-  note(
-      fmt::format("a job is running; this is its snapshot of batch {}, {} old (--fresh asks it for "
-                  "a new one)",
-                  source->record.batch,
-                  duration_text(absl::ToUnixMillis(absl::Now()) - source->record.time_ms)));
+  note(fmt::format("a job is running; this is its snapshot of batch {}, {} old{}",
+                   source->record.batch,
+                   duration_text(absl::ToUnixMillis(absl::Now()) - source->record.time_ms),
+                   fresh ? "" : " (--fresh asks it for a new one)"));
   return source;
 }
 
@@ -201,7 +200,9 @@ absl::StatusOr<Source> open_source(Disk& disk, const std::string& name, bool fre
   if (*running) {
     errno = 0;
     [[maybe_unused]] const int niceness = ::nice(kNiceness);  // refused only to raise a priority
-    if (fresh) {
+    const bool any_will_do =
+        place.what == Place::What::kDefault || place.what == Place::What::kNewest;
+    if (fresh && any_will_do) {
       if (absl::Status s = ask_for_snapshot(disk, layout); !s.ok()) return s;
     }
   }
@@ -216,7 +217,7 @@ absl::StatusOr<Source> open_source(Disk& disk, const std::string& name, bool fre
   }
   const bool default_place = place.what == Place::What::kDefault;
   if (!job_file.ok()) return default_place ? from_damaged(disk, layout, job_file) : job_file;
-  source = *running && default_place ? from_running(disk, layout) : from_live(disk, layout);
+  source = *running && default_place ? from_running(disk, layout, fresh) : from_live(disk, layout);
   if (!default_place || *running || !absl::IsDataLoss(source.status())) return source;
   return from_damaged(disk, layout, source.status());
 }
