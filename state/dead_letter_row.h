@@ -3,8 +3,8 @@
 //   key    'd' BE32(partition) BE64(offset)
 //   value  LE64 timestamp_ms | LE64 batch | u8 cause | LE16 size of the detail | detail | raw value
 //
-// The cause is its place in kRejectionCauseNames. No value at all: the letter was there, and is none
-// any more.
+// The cause is its place in kRejectionCauseNames. No value at all: the letter was there, and is
+// none any more.
 #pragma once
 
 #include <optional>
