@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from . import Failure
-from .job import Job, check_counts
+from .job import Job, check_counts, inspect
 
 LEAST_COMMITS = 5
 SHORTEST_TRIGGER_MS = 50
@@ -36,9 +36,8 @@ def durable_drain(binaries, kafka, topic, events, scratch, trigger_ms, *flags):
              f"{trigger_ms} ms", *flags) as job:
         while True:
             job.wait_until_settled()
-            state = json.loads(subprocess.run(
-                [binaries / "clicktally-inspect", "show", f"{checkpoint}@live", "--format", "json"],
-                capture_output=True, check=True).stdout)
+            state = json.loads(
+                inspect(binaries, "show", f"{checkpoint}@live", "--format", "json"))
             if sum(state["offsets"].values()) >= events:
                 break
         rss_mb = job.peak_rss_mb()

@@ -78,15 +78,18 @@ class Tool:
 
     def run(self, command, *arguments):
         began = time.perf_counter()
-        process = subprocess.Popen([str(word) for word in (self._program, command, *arguments)],
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        with process.stdout:
+        process = subprocess.Popen(
+            [str(word) for word in (self._program, command, *arguments)], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with process.stdout, process.stderr:
             answer = process.stdout.read().decode()
+            errors = process.stderr.read().decode()  # a line or two, which the pipe holds
         _, status, used = os.wait4(process.pid, 0)
         taken = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
-            raise Failure(f"clicktally-inspect {command}: exit code {process.returncode}")
+            raise Failure(f"clicktally-inspect {command}: exit code {process.returncode}: "
+                          f"{errors.strip()}")
         self.seconds.setdefault(command, []).append(taken)
         self.rss_mb[command] = max(self.rss_mb.get(command, 0), used.ru_maxrss / 1024)
         return answer
@@ -94,13 +97,25 @@ class Tool:
     def result(self, command):
         taken = self.seconds[command]
         return {"runs": len(taken), "median_s": round(percentile(taken, 0.5), 4),
-                "max_s": round(max(taken), 4), "limit_s": LIMITS_S[command],
-                "peak_rss_mb": round(self.rss_mb[command], 1)}
+                "max_s": round(max(taken), 4), "peak_rss_mb": round(self.rss_mb[command], 1)}
 
 
 def check(command, answer, right):
     if answer != right:
         raise Failure(f"wrong answer of {command}: {answer}, not {right}")
+
+
+def check_show(answer, truth):
+    shown = json.loads(answer)
+    check("show", shown["totalClicks"], truth.clicks)
+    if not shown["usersAtLeast"] <= truth.users <= shown["usersAtMost"]:
+        raise Failure(f"wrong answer of show: {truth.users} users are not between its bounds")
+
+
+def check_diff(answer, truth):
+    said = json.loads(answer)
+    check("diff", {name: said[name] for name in truth.diff}, truth.diff)
+    check("diff", said["offsetsAccount"], True)
 
 
 def counts_of(csv):
@@ -119,13 +134,8 @@ def run_all(tool, checkpoint, batches, truth, samples, runs):
     forget_peak_rss()
     for _ in range(runs):
         check("top", counts_of(tool.run("top", checkpoint, TOP, "--format", "csv")), truth.top)
-        shown = json.loads(tool.run("show", checkpoint, "--format", "json"))
-        check("show", shown["totalClicks"], truth.clicks)
-        if not shown["usersAtLeast"] <= truth.users <= shown["usersAtMost"]:
-            raise Failure(f"wrong answer of show: {truth.users} users are not between its bounds")
-        said = json.loads(tool.run("diff", *snapshots, "--format", "json"))
-        check("diff", {name: said[name] for name in truth.diff}, truth.diff)
-        check("diff", said["offsetsAccount"], True)
+        check_show(tool.run("show", checkpoint, "--format", "json"), truth)
+        check_diff(tool.run("diff", *snapshots, "--format", "json"), truth)
     for user, clicks in samples:
         answer = tool.run("get", checkpoint, "--format", "csv", "--", user)
         check("get", counts_of(answer), [(user, clicks)])
@@ -153,7 +163,8 @@ def measure(options, kafka, binaries, scratch):
     tool = Tool(binaries)
     run_all(tool, checkpoint, batches, truth, sample_of(topic.truth, truth.users, options.runs),
             options.runs)
-    results = {command: tool.result(command) for command in LIMITS_S}
+    results = {command: dict(tool.result(command), limit_s=limit)
+               for command, limit in LIMITS_S.items()}
     holds = {f"{command}_median_below_{limit:g}_s": results[command]["median_s"] < limit
              for command, limit in LIMITS_S.items()}
     holds[f"diff_rss_below_{DIFF_LIMIT_MB}_mb"] = results["diff"]["peak_rss_mb"] < DIFF_LIMIT_MB

@@ -28,6 +28,8 @@ QUIET_CPU_SHARE = 0.05
 STEP_S = 0.1
 DRAIN_LIMIT_S = 1800
 STOP_LIMIT_S = 30
+LINE_LIMIT_S = 120
+LINE_STEP_S = 0.02
 
 # Times in seconds since the job was started; shown_s is None if it was not shown.
 Commit = namedtuple("Commit", "batch users began_s ended_s shown_s")
@@ -109,6 +111,27 @@ class Job:
             raise Failure(f"clicktally ended with exit code {self._process.returncode}: "
                           f"{self._log.lines[-1][1] if self._log.lines else 'no word of why'}")
 
+    def now(self):
+        """Seconds since the job was started, as in its commits."""
+        return time.time() - self.began
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def wait_for_line(self, pattern, after_s=0):
+        """(when, the match) of the first such line that was logged at `after_s` or later."""
+        wanted, looked_at = re.compile(pattern), 0
+        deadline = time.monotonic() + LINE_LIMIT_S
+        while time.monotonic() < deadline:
+            fresh = self._log.lines[looked_at:]
+            looked_at += len(fresh)
+            for at, line in fresh:
+                if at - self.began >= after_s and (found := wanted.search(line)):
+                    return at - self.began, found
+            self.check_alive()
+            time.sleep(LINE_STEP_S)
+        raise Failure(f"clicktally did not log {pattern!r} within {LINE_LIMIT_S} s")
+
     def log_lines(self):
         return list(self._log.lines)
 
@@ -137,7 +160,7 @@ class Job:
         while time.monotonic() < deadline:
             time.sleep(STEP_S)
             self.check_alive()
-            now = time.time() - self.began
+            now = self.now()
             history.append((now, cpu_seconds(self.pid)))
             history = [entry for entry in history if entry[0] > now - QUIET_S - 2 * STEP_S]
             commits = self.commits()
@@ -169,16 +192,18 @@ class Job:
         self._process.wait()
 
 
+def inspect(binaries, *arguments):
+    """What clicktally-inspect prints; it must succeed."""
+    done = subprocess.run([binaries / "clicktally-inspect", *arguments], capture_output=True,
+                          stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise Failure(f"clicktally-inspect {arguments[0]}: {done.stderr.decode().strip()}")
+    return done.stdout
+
+
 def check_counts(binaries, checkpoint, topic):
     """The state, if its counts are the truth; a Failure if not. Fast wrong answers do not count."""
-    def inspect(*arguments):
-        done = subprocess.run([binaries / "clicktally-inspect", *arguments], capture_output=True,
-                              stdin=subprocess.DEVNULL, check=False)
-        if done.returncode != 0:
-            raise Failure(f"clicktally-inspect {arguments[0]}: {done.stderr.decode().strip()}")
-        return done.stdout
-
-    counts = inspect("export", str(checkpoint), "--format", "csv")
+    counts = inspect(binaries, "export", checkpoint, "--format", "csv")
     if counts != topic.truth.read_bytes():
         raise Failure(f"wrong counts: the export of {checkpoint} differs from {topic.truth}")
-    return json.loads(inspect("show", str(checkpoint), "--exact", "--format", "json"))
+    return json.loads(inspect(binaries, "show", checkpoint, "--exact", "--format", "json"))

@@ -1,8 +1,10 @@
 """A Kafka for the run, and topics of which the right counts are known."""
 
+import contextlib
 import itertools
 import os
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -12,6 +14,7 @@ from . import Failure
 FIRST_PORT = 49092
 MAX_BROKERS = 3
 PARTITIONS = 3
+PATIENCE_S = 60
 
 
 def run(command, what, **more):
@@ -97,7 +100,15 @@ class Kafka:
     def produce(self, topic, *flags):
         run(self._command(topic, *flags), f"producing to {topic.name}")
 
-    def produce_in_background(self, topic, *flags):
-        """A producer that goes on until SIGINT, or its --seconds or --events are over."""
-        return subprocess.Popen(self._command(topic, *flags), stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    @contextlib.contextmanager
+    def load(self, topic, *flags):
+        """A producer that goes on for as long as the context does."""
+        producer = subprocess.Popen(
+            self._command(topic, "--events", 0, *flags), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            producer.send_signal(signal.SIGINT)
+            if producer.wait(PATIENCE_S) != 0:
+                raise Failure("the producer of the load failed")

@@ -1,6 +1,5 @@
 """From exec to a batch with a new record committed and printed, after a kill -9 under load."""
 
-import signal
 import threading
 import time
 
@@ -31,17 +30,11 @@ def one_round(options, kafka, binaries, topic, checkpoint, number):
     """Seconds from exec to the row of a user who was never seen before."""
     flags = ["--existing", "--trigger", "100 ms", "--output-mode", "update"]
     with Job(binaries, kafka, topic, checkpoint, *flags) as job:
-        load = kafka.produce_in_background(
-            topic, "--users", options.users, "--rate", LOAD_PER_SECOND, "--events", 0, "--seed",
-            100 + number)
-        try:
+        with kafka.load(topic, "--users", options.users, "--rate", LOAD_PER_SECOND, "--seed",
+                        100 + number):
             time.sleep(LOAD_S)
             job.check_alive()
             job.kill()
-        finally:
-            load.send_signal(signal.SIGINT)
-            if load.wait(PATIENCE_S) != 0:
-                raise Failure("the producer of the load failed")
     new_user = -1 - number  # prints first: rows are sorted by user
     kafka.produce(topic, "--events", 1, "--users", 1, "--first-user", new_user, "--clicks", 1)
     on_output, seen, at = watch_for(new_user)

@@ -42,7 +42,7 @@ class State:
         with Job(self._binaries, self._kafka, self._topic, self._checkpoint, "--existing",
                  "--trigger", f"{TRIGGER_MS} ms") as job:
             time.sleep(1)
-            began = time.time() - job.began
+            began = job.now()
             self._kafka.produce(
                 self._topic, "--clicks", 1, "--users", self._users, "--seed", seed, "--seconds",
                 self._pause_s, "--rate", EVENTS_PER_TRIGGER * 1000 // TRIGGER_MS)
