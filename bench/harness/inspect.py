@@ -75,6 +75,7 @@ class Tool:
     def __init__(self, binaries):
         self._program = binaries / "clicktally-inspect"
         self.seconds, self.rss_mb = {}, {}
+        self.cpu_s = 0.0
 
     def run(self, command, *arguments):
         began = time.perf_counter()
@@ -91,6 +92,7 @@ class Tool:
             raise Failure(f"clicktally-inspect {command}: exit code {process.returncode}: "
                           f"{errors.strip()}")
         self.seconds.setdefault(command, []).append(taken)
+        self.cpu_s += used.ru_utime + used.ru_stime
         self.rss_mb[command] = max(self.rss_mb.get(command, 0), used.ru_maxrss / 1024)
         return answer
 
