@@ -4,7 +4,7 @@
     kafka.py     a cluster for the run, and topics whose right answer is known
     job.py       a running clicktally, timed from outside; the check of its counts
     drain.py, trigger.py, latency.py, restart.py, state_size.py, inspect.py, readers.py,
-    idle.py, scaling.py, spark.py
+    snapshots.py, idle.py, scaling.py, spark.py
                  one measurement each
 """
 
