@@ -79,9 +79,11 @@ class Tool:
 
     def run(self, command, *arguments):
         began = time.perf_counter()
+        # In a session of its own, as from another terminal: Linux shares the cores out by session
+        # first (autogroup), and a read in the job's would take from the job, however nice it is.
         process = subprocess.Popen(
             [str(word) for word in (self._program, command, *arguments)], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         with process.stdout, process.stderr:
             answer = process.stdout.read().decode()
             errors = process.stderr.read().decode()  # a line or two, which the pipe holds
