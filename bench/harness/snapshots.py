@@ -3,8 +3,9 @@
 A job drains a topic in which most users click, and stops; started again it commits a few users at
 every trigger, and is asked for snapshots by SIGUSR1, one after the other. A trigger is late by the
 time from its tick, which the job's own clock sets, to the log line before its commit; one that was
-left out, by the time until the next. Those around the taking of a snapshot, for which the trigger
-loop itself stops, and those while it was verified and read back are compared with all others.
+left out because a commit was not over, by the time until the next. Those around the taking of a
+snapshot, for which the trigger loop itself stops, and those while it was verified and read back are
+compared with all others.
 """
 
 import cmath
@@ -47,14 +48,27 @@ def first_tick(begins):
     return begins[0] - (rests[0] - percentile(rests, OUTLIERS)) % TRIGGER_S
 
 
-def lateness(begins):
-    """(when it was due, by how much it was late) of each trigger."""
-    due, late = first_tick(begins), []
-    for at in begins:
-        while due < at + EARLY_S:
-            late.append((due, at - due))
+def lateness(commits):
+    """(when it was due, by how much it was late) of each trigger; the ticks with nothing to commit.
+
+    Such a tick leaves no line: the job was free, and its next batch is on time, at a later tick.
+    After anything that held the job up the batch begins at once, wherever between two ticks.
+    """
+    due, late, empty = first_tick([c.began_s for c in commits]), [], []
+    free_at = 0.0
+    for commit in commits:
+        ticks = []
+        while due < commit.began_s + EARLY_S:
+            ticks.append(due)
             due += TRIGGER_S
-    return late
+        on_time = ticks and commit.began_s - ticks[-1] < EARLY_S
+        for tick in ticks:
+            if on_time and free_at < tick < ticks[-1]:
+                empty.append(tick)
+            else:
+                late.append((tick, commit.began_s - tick))
+        free_at = commit.shown_s
+    return late, empty
 
 
 def ask_for_snapshot(job):
@@ -80,7 +94,7 @@ def sort_out(late, spans):
 
 
 def run(options, kafka, binaries, topic, checkpoint):
-    """(begins of the triggers, spans of the snapshots, what taking each took)."""
+    """(commits meanwhile, spans of the snapshots, what taking each took)."""
     with Job(binaries, kafka, topic, checkpoint, "--existing", "--sink", "none", "--trigger",
              f"{TRIGGER_S * 1e3:.0f} ms", "--snapshot-interval", "0 s") as job:
         with kafka.load(topic, "--users", options.users, "--rate", RATE, "--clicks", 1, "--seed",
@@ -94,10 +108,10 @@ def run(options, kafka, binaries, topic, checkpoint):
             ended = job.now()
         job.wait_until_settled()
         job.stop()
-        begins = [c.began_s for c in job.commits() if began <= c.began_s <= ended]
+        commits = [c for c in job.commits() if began <= c.began_s <= ended]
         taken = [float(found[1]) / 1e3 for at, line in job.log_lines()
                  if at - job.began <= ended and (found := TAKEN.search(line))]
-    return begins, spans, taken
+    return commits, spans, taken
 
 
 def measure(options, kafka, binaries, scratch):
@@ -106,10 +120,11 @@ def measure(options, kafka, binaries, scratch):
     topic = kafka.new_topic(round(options.users * CLICKS_PER_USER), options.users, "--clicks", 1,
                             replication=1)
     count(kafka, binaries, topic, checkpoint, "--trigger", "500 ms")
-    begins, spans, taken = run(options, kafka, binaries, topic, checkpoint)
+    commits, spans, taken = run(options, kafka, binaries, topic, checkpoint)
     inspect(binaries, "verify", checkpoint)
     state = check_counts(binaries, checkpoint, topic)
-    taking, reading, others = sort_out(lateness(begins), spans)
+    late, empty = lateness(commits)
+    taking, reading, others = sort_out(late, spans)
     longest_ms = max(taking + reading) * 1e3
     return {
         "users": state["users"], "disk": disk, "events_per_second": RATE,
@@ -118,4 +133,5 @@ def measure(options, kafka, binaries, scratch):
         "read_back_after": percentiles_ms([span.done - span.taken for span in spans]),
         "late_around_a_taking": percentiles_ms(taking),
         "late_while_read_back": percentiles_ms(reading), "late_otherwise": percentiles_ms(others),
+        "ticks_with_nothing_to_commit": len(empty),
         "holds": {f"no_trigger_late_by_more_than_{LIMIT_MS}_ms": longest_ms <= LIMIT_MS}}
