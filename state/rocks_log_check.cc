@@ -111,7 +111,7 @@ Follows what_follows(std::uint64_t tag) {
 }
 
 // 0 if the MANIFEST does not say.
-std::uint64_t first_needed_log(std::string_view manifest) {
+std::uint64_t first_log_in(std::string_view manifest) {
   std::uint64_t first = 0;
   Records edits(manifest);
   while (const auto edit = edits.next()) {
@@ -128,20 +128,27 @@ std::uint64_t first_needed_log(std::string_view manifest) {
   return first;
 }
 
-// The logs that RocksDB will read, in its order.
-absl::StatusOr<std::vector<std::string>> needed_logs(Disk& disk, const std::string& directory) {
+// The number of the first log that RocksDB will read; 0 where it will refuse the state.
+absl::StatusOr<std::uint64_t> first_needed(Disk& disk, const std::string& directory) {
   auto current = read_file(disk, directory + "/CURRENT");
   if (!current.ok()) return current.status();
-  const std::string manifest_name = current->substr(0, current->find('\n'));
-  if (!manifest_name.starts_with("MANIFEST-") || manifest_name.find('/') != std::string::npos) {
-    return absl::NotFoundError("");
-  }
-  auto manifest = read_whole(disk, directory + "/" + manifest_name);
+  const std::string name = current->substr(0, current->find('\n'));
+  if (!name.starts_with("MANIFEST-") || name.find('/') != std::string::npos) return 0;
+  auto manifest = read_whole(disk, directory + "/" + name);
   if (!manifest.ok()) return manifest.status();
-  const std::uint64_t first = std::max<std::uint64_t>(1, first_needed_log(*manifest));
+  return first_log_in(*manifest);
+}
+
+// In the order in which RocksDB reads them. One alone cannot be out of order, and most states have
+// one: nothing else is read then, for an opening must be quick.
+absl::StatusOr<std::vector<std::string>> needed_logs(Disk& disk, const std::string& directory) {
   auto names = disk.list(directory);
   if (!names.ok()) return names.status();
-  std::erase_if(*names, [&](const std::string& name) { return number_of(name) < first; });
+  std::erase_if(*names, [&](const std::string& name) { return number_of(name) == 0; });
+  if (names->size() < 2) return names;
+  auto first = first_needed(disk, directory);
+  if (!first.ok()) return first.status();
+  std::erase_if(*names, [&](const std::string& name) { return number_of(name) < *first; });
   std::ranges::stable_sort(*names, {}, number_of);
   return names;
 }
@@ -156,6 +163,7 @@ absl::Status check_logs(Disk& disk, const std::string& directory) {
   auto names = needed_logs(disk, directory);
   if (absl::IsNotFound(names.status())) return absl::OkStatus();
   if (!names.ok()) return names.status();
+  if (names->size() < 2) return absl::OkStatus();
   std::optional<std::uint64_t> next_row;
   std::string before;
   for (const std::string& name : *names) {
