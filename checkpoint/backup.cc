@@ -198,9 +198,11 @@ absl::StatusOr<Backups> claim_backups(Disk& disk, const std::string& dest, CopyM
   return backups;
 }
 
-// What was there before goes, and what a run left that was killed.
+// What was there before goes, and what a run left that was killed. That run may not have synced the
+// name of the one that stays.
 absl::StatusOr<BackupResult> keep_only(Disk& disk, const std::string& dest, const BackupName& kept,
                                        const Backups& before, const BackupResult& result) {
+  if (absl::Status s = disk.sync_dir(dest); !s.ok()) return s;
   if (absl::Status s = remove_tree(disk, dest + "/new"); !s.ok()) return s;
   for (const BackupName& name : before.names) {
     if (name == kept) continue;
@@ -246,7 +248,6 @@ absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
   }
   if (absl::Status s = disk.rename(staged, dest + "/" + name.text()); !s.ok()) return s;
   reached(CrashPoint::kBackupNamed);
-  if (absl::Status s = disk.sync_dir(dest); !s.ok()) return s;
   return keep_only(disk, dest, name, *before, result);
 }
 

@@ -1,10 +1,11 @@
 #include "state/rocks_log_check.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <boost/crc.hpp>
 #include <boost/endian/conversion.hpp>
-#include <limits>
 #include <optional>
 #include <string_view>
 
@@ -20,7 +21,8 @@ using boost::endian::load_little_u64;
 
 // In a record of the MANIFEST.
 constexpr std::uint64_t kLogTag = 2;
-constexpr std::string_view kSuffix = ".log";
+// A log ends with its memtable, at some 8 MiB, a MANIFEST at 4 MiB; what is larger is damaged.
+constexpr std::size_t kLargestFile = 256 << 20;
 constexpr std::size_t kBlockBytes = 32 << 10;
 constexpr std::size_t kHeaderBytes = 7;
 constexpr std::size_t kRowsAt = 8;
@@ -79,15 +81,14 @@ class Records {
 };
 
 absl::StatusOr<std::string> read_whole(Disk& disk, const std::string& path) {
-  return read_file(disk, path, std::numeric_limits<std::size_t>::max());
+  return read_file(disk, path, kLargestFile);
 }
 
 // 0 for what is no log file.
 std::uint64_t number_of(const std::string& name) {
   std::uint64_t number = 0;
-  const bool is_log = name.ends_with(kSuffix) &&
-                      absl::SimpleAtoi(name.substr(0, name.size() - kSuffix.size()), &number);
-  return is_log ? number : 0;
+  const bool is_number = absl::SimpleAtoi(name.substr(0, name.find('.')), &number);
+  return is_number && name == fmt::format("{:06}.log", number) ? number : 0;
 }
 
 // Length before the bytes, or a number: what a tag of the MANIFEST is followed by.
@@ -121,7 +122,7 @@ std::uint64_t first_log_in(std::string_view manifest) {
       if (follows == Follows::kNothingWeKnow) break;
       const auto value = take_varint(&rest);
       if (!value) break;
-      if (*tag == kLogTag) first = *value;
+      if (*tag == kLogTag) first = std::max(first, *value);
       if (follows == Follows::kBytes) rest.remove_prefix(std::min(*value, rest.size()));
     }
   }
@@ -175,7 +176,8 @@ absl::Status check_logs(Disk& disk, const std::string& directory) {
       if (record->size() < kSmallestRecord) break;
       const std::uint64_t first_row = load_little_u64(at_byte(*record, 0));
       if (next_row && first_row < *next_row) return damaged(path, "it goes back to earlier rows");
-      if (next_row && first_row > *next_row) return damaged(before, "its last rows are missing");
+      if (next_row && first_row > *next_row)
+        return damaged(before, "rows are missing at its end or after it");
       next_row = first_row + load_little_u32(at_byte(*record, kRowsAt));
       before = path;
     }

@@ -25,6 +25,9 @@
 // table. Of older ones, which RocksDB passes over, some may be there for long. Between needed ones
 // numbers have no holes: a commit that is ingested takes some, and flushes what is before it.
 //
+// What is missing before the first record of the first needed log is not seen here: no number says
+// with which one it must begin. Clicks that are missing there the digests show.
+//
 // Of each file the records before the first that is not whole are looked at: the rest is RocksDB's
 // to judge, and may be a torn write, which is no damage if no other log goes on from it.
 //

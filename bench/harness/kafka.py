@@ -110,5 +110,10 @@ class Kafka:
             yield
         finally:
             producer.send_signal(signal.SIGINT)
-            if producer.wait(PATIENCE_S) != 0:
+            try:
+                code = producer.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                producer.kill()
+                code = producer.wait()
+            if code != 0:
                 raise Failure("the producer of the load failed")

@@ -52,14 +52,16 @@ class Reader:
     def _read_kinds(self):
         shown = self._read("show", self._checkpoint, "--format", "json")
         batch = json.loads(shown)["batchId"]
-        before, self._before = self._before or batch, batch
+        before = batch if self._before is None else self._before
         old, new = f"{self._checkpoint}@{before}", f"{self._checkpoint}@{batch}"
-        return before, batch, {
+        answers = {
             "show": shown, "export": self._read("export", new, "--format", "csv"),
             "top": self._read("top", new, TOP, "--format", "csv"),
             "get": self._read("get", new, *self._users, "--format", "csv"),
             "list": self._read("list", new, "--limit", LISTED, "--format", "csv"),
             "diff": self._read("diff", old, new, "--format", "json")}
+        self._before = batch  # whose export is there to be compared with
+        return before, batch, answers
 
     def read(self):
         """What belongs into one window; not one read more or less if the machine is slow."""

@@ -125,7 +125,7 @@ def measure(options, kafka, binaries, scratch):
     state = check_counts(binaries, checkpoint, topic)
     late, empty = lateness(commits)
     taking, reading, others = sort_out(late, spans)
-    longest_ms = max(taking + reading) * 1e3
+    longest_ms = max(taking + reading, default=0) * 1e3
     return {
         "users": state["users"], "disk": disk, "events_per_second": RATE,
         "trigger_ms": round(TRIGGER_S * 1e3), "snapshots": len(spans),
