@@ -184,9 +184,9 @@ struct Backups {
 };
 
 // What is in `dest`, for this process alone; for a dry run it need not be there.
-absl::StatusOr<Backups> claim_backups(Disk& disk, const std::string& dest, CopyMode mode) {
+absl::StatusOr<Backups> claim_backups(Disk& disk, const std::string& dest, ChangeMode mode) {
   Backups backups;
-  if (mode == CopyMode::kDryRun && absl::IsNotFound(disk.stat(dest).status())) return backups;
+  if (mode == ChangeMode::kDryRun && absl::IsNotFound(disk.stat(dest).status())) return backups;
   if (absl::Status s = make_directories(disk, dest); !s.ok()) return s;
   std::optional<Disk::LockMode> holder;
   auto lock = disk.lock_dir(dest, Disk::LockMode::kExclusive, &holder);
@@ -215,7 +215,7 @@ absl::StatusOr<BackupResult> keep_only(Disk& disk, const std::string& dest, cons
 
 absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
                                      const std::string& dest, const StoreOpener& open_state,
-                                     CopyMode mode) {
+                                     ChangeMode mode) {
   auto snapshot = open_newest(disk, CheckpointLayout(checkpoint), open_state);
   if (!snapshot.ok()) return snapshot.status();
   auto before = claim_backups(disk, dest, mode);
@@ -228,14 +228,14 @@ absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
     auto record = record_of(disk, kept, open_state);
     if (!record.ok()) return record.status();
     if (absl::Status s = check_succession(kept, *record, snapshot->record); !s.ok()) return s;
+    const bool is_there = before->names.back() == name;
+    if (is_there && mode == ChangeMode::kDryRun) return result;
+    if (is_there) return keep_only(disk, dest, name, *before, result);
   }
-  const bool is_there = !before->names.empty() && before->names.back() == name;
-  if (is_there && mode == CopyMode::kCarryOut) return keep_only(disk, dest, name, *before, result);
-  if (is_there) return result;
   const std::string from = CheckpointLayout(checkpoint).snapshot(name.batch);
   auto files = files_to_copy(disk, from, kept, &result);
   if (!files.ok()) return files.status();
-  if (mode == CopyMode::kDryRun) return result;
+  if (mode == ChangeMode::kDryRun) return result;
 
   const std::string staged = dest + "/new";
   if (absl::Status s = remove_tree(disk, staged); !s.ok()) return s;
@@ -256,7 +256,7 @@ absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
 absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
                                             const std::string& checkpoint,
                                             const StoreOpener& open_state, std::int64_t time_ms,
-                                            CopyMode mode) {
+                                            ChangeMode mode) {
   auto backups = list_backups(disk, dest);
   if (!backups.ok()) return backups.status();
   if (backups->empty()) return absl::FailedPreconditionError(dest + ": there is no backup");
@@ -279,7 +279,7 @@ absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
   BackupResult copied;
   auto files = files_to_copy(disk, backup, "", &copied);
   if (!files.ok()) return files.status();
-  if (mode == CopyMode::kDryRun) return record;
+  if (mode == ChangeMode::kDryRun) return record;
 
   if (absl::Status s = make_directories(disk, layout.root()); !s.ok()) return s;
   std::optional<Disk::LockMode> holder;

@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/disk.h"
+#include "checkpoint/state_copies.h"
 #include "model/commit_record.h"
 #include "state/count_store.h"
 
@@ -32,18 +33,15 @@ struct BackupResult {
   std::uint64_t reused_bytes = 0;  // of table files that the backup before had, byte for byte
 };
 
-// With kDryRun both check all that can be checked, say what would be, and write nothing.
-enum class CopyMode { kCarryOut, kDryRun };
-
 // Copies the newest snapshot of `checkpoint` to `dest`, which is made if it is not there.
 absl::StatusOr<BackupResult> back_up(Disk& disk, const std::string& checkpoint,
                                      const std::string& dest, const StoreOpener& open_state,
-                                     CopyMode mode = CopyMode::kCarryOut);
+                                     ChangeMode mode = ChangeMode::kCarryOut);
 
 // Makes the checkpoint `checkpoint`, which must be absent or empty, of the backup in `dest`.
 absl::StatusOr<CommitRecord> restore_backup(Disk& disk, const std::string& dest,
                                             const std::string& checkpoint,
                                             const StoreOpener& open_state, std::int64_t time_ms,
-                                            CopyMode mode = CopyMode::kCarryOut);
+                                            ChangeMode mode = ChangeMode::kCarryOut);
 
 }  // namespace clicktally

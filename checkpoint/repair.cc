@@ -103,14 +103,15 @@ std::string words_of_offsets(const std::map<PartitionId, Offset>& next) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Repair>> Repair::open(Disk& disk, const std::string& checkpoint,
-                                                     const StoreOpener& open_state, Mode mode) {
+                                                     const StoreOpener& open_state,
+                                                     ChangeMode mode) {
   auto repair = std::unique_ptr<Repair>(new Repair(disk, checkpoint, open_state));
   if (absl::Status s = repair->prepare(mode); !s.ok()) return s;
   if (absl::Status s = repair->read_live(); !s.ok()) return s;
   return repair;
 }
 
-absl::Status Repair::prepare(Mode mode) {
+absl::Status Repair::prepare(ChangeMode mode) {
   auto kind = checkpoint_kind(disk_, layout_);
   if (!kind.ok()) return kind.status();
   if (*kind != CheckpointKind::kWhole) {
@@ -122,7 +123,7 @@ absl::Status Repair::prepare(Mode mode) {
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
   if (absl::Status s = check_job_file(disk_, layout_); !s.ok()) return s;
-  if (mode == Mode::kDryRun) {
+  if (mode == ChangeMode::kDryRun) {
     auto pending = announced(disk_, layout_, open_state_);
     if (!pending.ok()) return pending.status();
     const bool fell_back = !exists(disk_, layout_.live()) && exists(disk_, layout_.live_next());

@@ -41,6 +41,7 @@
 #include "absl/status/statusor.h"
 #include "base/disk.h"
 #include "checkpoint/layout.h"
+#include "checkpoint/state_copies.h"
 #include "model/commit_record.h"
 #include "state/count_store.h"
 
@@ -57,12 +58,11 @@ struct RepairPlan {
 
 class Repair {
  public:
-  enum class Mode { kCarryOut, kDryRun };
-
   // Takes the lock, reads the live state whole. Goes on with what an earlier repair or fallback
   // left unfinished; kDryRun writes nothing, and refuses if there is such a thing.
   static absl::StatusOr<std::unique_ptr<Repair>> open(Disk& disk, const std::string& checkpoint,
-                                                      const StoreOpener& open_state, Mode mode);
+                                                      const StoreOpener& open_state,
+                                                      ChangeMode mode);
 
   // Back to the counts and offsets of a snapshot, which is read whole.
   absl::StatusOr<RepairPlan> plan_rollback(BatchId snapshot, std::int64_t time_ms) const;
@@ -78,7 +78,7 @@ class Repair {
  private:
   Repair(Disk& disk, const std::string& checkpoint, const StoreOpener& open_state)
       : disk_(disk), layout_(checkpoint), open_state_(open_state) {}
-  absl::Status prepare(Mode mode);
+  absl::Status prepare(ChangeMode mode);
   absl::Status read_live();
   absl::Status become_batch(std::string command, std::int64_t time_ms, CommitRecord* record) const;
   absl::Status keep_what_is(const RepairPlan& plan);

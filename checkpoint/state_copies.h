@@ -19,6 +19,9 @@
 
 namespace clicktally {
 
+// With kDryRun all that can be checked is checked, what would be is said, and nothing is written.
+enum class ChangeMode { kCarryOut, kDryRun };
+
 // Whether it is a file of ours beside those of the state, which says something of this directory
 // and not of a copy.
 bool is_mark(const std::string& name);

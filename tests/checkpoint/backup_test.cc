@@ -113,7 +113,7 @@ TEST_F(BackupTest, WhatIsDamagedOrForeignOrNotEmptyIsRefused) {
 TEST_F(BackupTest, ADryRunSaysWhatWouldBeOnADiskThatMayNotBeWritten) {
   const auto read_only = make_read_only_disk(*disk_);
   const auto dry_backup = [&] {
-    return clicktally::back_up(*read_only, path_, dest_, open_small_state, CopyMode::kDryRun);
+    return clicktally::back_up(*read_only, path_, dest_, open_small_state, ChangeMode::kDryRun);
   };
   commit_and_snapshot();
   auto dry = dry_backup();
@@ -132,13 +132,13 @@ TEST_F(BackupTest, ADryRunSaysWhatWouldBeOnADiskThatMayNotBeWritten) {
   EXPECT_EQ(dry->record, made->record);
 
   const std::string target = dir_.file("restored");
-  const auto would_be =
-      restore_backup(*read_only, dest_, target, open_small_state, kRestoredAtMs, CopyMode::kDryRun);
+  const auto would_be = restore_backup(*read_only, dest_, target, open_small_state, kRestoredAtMs,
+                                       ChangeMode::kDryRun);
   ASSERT_TRUE(would_be.ok()) << would_be.status();
   EXPECT_FALSE(fs::exists(target));
   EXPECT_EQ(*would_be, *restore(*disk_, target));
-  const auto refused =
-      restore_backup(*read_only, dest_, target, open_small_state, kRestoredAtMs, CopyMode::kDryRun);
+  const auto refused = restore_backup(*read_only, dest_, target, open_small_state, kRestoredAtMs,
+                                      ChangeMode::kDryRun);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status())) << "a checkpoint: " << refused.status();
 }
 

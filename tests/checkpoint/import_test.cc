@@ -99,7 +99,7 @@ TEST_F(ImportTest, TheJobGoesOnAndARollbackLeadsBackToTheImport) {
     EXPECT_EQ((*opened)->last().job.cluster_id, "cluster");
   }
   {
-    auto repair = Repair::open(*disk_, path_, open_small_state, Repair::Mode::kCarryOut);
+    auto repair = Repair::open(*disk_, path_, open_small_state, ChangeMode::kCarryOut);
     ASSERT_TRUE(repair.ok()) << repair.status();
     auto plan = (*repair)->plan_rollback(0, 6000);
     ASSERT_TRUE(plan.ok()) << plan.status();

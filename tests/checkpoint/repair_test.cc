@@ -23,7 +23,7 @@ constexpr std::int64_t kNowMs = 1'800'000'000'000;
 class RepairTest : public JobWithSnapshots {
  protected:
   absl::StatusOr<std::unique_ptr<Repair>> begin(Disk& disk,
-                                                Repair::Mode mode = Repair::Mode::kCarryOut) {
+                                                ChangeMode mode = ChangeMode::kCarryOut) {
     return Repair::open(disk, path_, open_small_state, mode);
   }
   absl::Status roll_back(Disk& disk, BatchId snapshot) {
@@ -189,7 +189,7 @@ TEST_F(RepairTest, WhatCannotBeGrantedIsRefusedAndWritesNothing) {
       open_checkpoint_reader(*disk_, path_, open_small_state)->state.record.partitions.at(0).next;
   EXPECT_TRUE(absl::IsInvalidArgument(set_offsets(*disk_, {{0, next}})));
   {
-    auto dry = begin(counting, Repair::Mode::kDryRun);
+    auto dry = begin(counting, ChangeMode::kDryRun);
     ASSERT_TRUE(dry.ok()) << dry.status();
     auto plan = (*dry)->plan_rollback(4, kNowMs);
     ASSERT_TRUE(plan.ok()) << plan.status();

@@ -120,7 +120,7 @@ TEST_F(LogCheckTest, ATornRecordIsNoDamage) {
   }
 }
 
-// Commits 2 to 4 have followed in another log: what is wrong with commit 1 is no torn write.
+// Commit 2 has followed in another log: what is wrong with commit 1 is no torn write.
 TEST_F(LogCheckTest, ALostEndOfALogThatIsGoneOnFromIsDamage) {
   const std::string later = log_.substr(ends_[1], ends_[2] - ends_[1]);
   write_logs({log_.substr(0, ends_[1]), later});

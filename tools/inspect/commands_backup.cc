@@ -11,38 +11,38 @@
 namespace clicktally {
 namespace {
 
-CopyMode mode_of(const CommandLine& line) {
-  if (!line.has("dry-run")) return CopyMode::kCarryOut;
+ChangeMode mode_of(const CommandLine& line) {
+  if (!line.has("dry-run")) return ChangeMode::kCarryOut;
   note("dry run: nothing is written");
-  return CopyMode::kDryRun;
+  return ChangeMode::kDryRun;
 }
 
 }  // namespace
 
 absl::Status backup_command(Disk& disk, const CommandLine& line) {
   if (absl::Status s = check_arguments(line, 1, 1); !s.ok()) return s;
-  const CopyMode mode = mode_of(line);
+  const ChangeMode mode = mode_of(line);
   auto made = back_up(disk, line.checkpoint, line.arguments[0], open_any_state, mode);
   if (!made.ok()) return made.status();
   Output output;
   output.write(fmt::format("batch {} of {}: {} bytes {}, {} were there already\n",
                            made->record.batch, local_time(made->record.time_ms),
                            group_thousands(static_cast<std::int64_t>(made->copied_bytes)),
-                           mode == CopyMode::kDryRun ? "to copy" : "copied",
+                           mode == ChangeMode::kDryRun ? "to copy" : "copied",
                            group_thousands(static_cast<std::int64_t>(made->reused_bytes))));
   return output.finish();
 }
 
 absl::Status restore_command(Disk& disk, const CommandLine& line) {
   if (absl::Status s = check_arguments(line, 1, 1); !s.ok()) return s;
-  const CopyMode mode = mode_of(line);
+  const ChangeMode mode = mode_of(line);
   auto made = restore_backup(disk, line.checkpoint, line.arguments[0], open_any_state,
                              absl::ToUnixMillis(absl::Now()), mode);
   if (!made.ok()) return made.status();
   Output output;
   output.write(fmt::format("batch {} of {}, offsets {}: {}restored under epoch {}\n", made->batch,
                            local_time(made->time_ms), offsets_json(*made),
-                           mode == CopyMode::kDryRun ? "would be " : "", made->epoch));
+                           mode == ChangeMode::kDryRun ? "would be " : "", made->epoch));
   return output.finish();
 }
 

@@ -79,7 +79,7 @@ using Planner = std::function<absl::StatusOr<RepairPlan>(const Repair&)>;
 absl::Status repair_with(Disk& disk, const CommandLine& line, const Planner& make_plan) {
   const bool dry = line.has("dry-run");
   auto repair = Repair::open(disk, line.checkpoint, open_any_state,
-                             dry ? Repair::Mode::kDryRun : Repair::Mode::kCarryOut);
+                             dry ? ChangeMode::kDryRun : ChangeMode::kCarryOut);
   if (!repair.ok()) return repair.status();
   auto plan = make_plan(**repair);
   if (!plan.ok()) return plan.status();
