@@ -8,7 +8,6 @@
 #include "checkpoint/dead_letter_bound.h"
 #include "checkpoint/directory.h"
 #include "checkpoint/repair.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/unfinished.h"
 #include "checkpoint/verification.h"
 
@@ -105,13 +104,19 @@ absl::Status Checkpoint::open_live() {
   reached(CrashPoint::kStateOpened);
   store_->drop_dead_letters_below(dead_letter_floors(last_));
   if (!exists(disk_, layout_.shown_file())) {
-    const ShownWitness nothing{last_.epoch, kNoBatch, 0};
-    if (absl::Status s = create_shown(disk_, layout_, nothing); !s.ok()) return s;
+    const Witness nothing{last_.epoch, kNoBatch, 0};
+    if (absl::Status s = create_witness(disk_, layout_, WitnessOf::kShown, nothing); !s.ok())
+      return s;
   }
-  return begin_keeping();
+  return begin_commits();
 }
 
-absl::Status Checkpoint::begin_keeping() {
+absl::Status Checkpoint::begin_commits() {
+  if (!exists(disk_, layout_.committed_file())) {
+    const absl::Status made =
+        create_witness(disk_, layout_, WitnessOf::kCommitted, Witness::of(last_));
+    if (!made.ok()) return made;
+  }
   keeper_ =
       std::make_unique<SnapshotKeeper>(disk_, layout_, options_.snapshots, options_.open_state);
   return keeper_->begin();
@@ -137,13 +142,12 @@ absl::Status Checkpoint::finish_creation() {
   if (!writable.ok()) return writable.status();
   last_ = *std::move(*pinned);
   last_was_shown_ = true;
-  if (absl::Status status = create_shown(disk_, layout_, ShownWitness::of(last_)); !status.ok()) {
-    return status;
-  }
+  const absl::Status made = create_witness(disk_, layout_, WitnessOf::kShown, Witness::of(last_));
+  if (!made.ok()) return made;
   store_ = std::move(*writable);
   const absl::Status published =
       publish_file(disk_, layout_.root(), CheckpointLayout::kJobName, job_file_text());
-  return published.ok() ? begin_keeping() : published;
+  return published.ok() ? begin_commits() : published;
 }
 
 absl::Status Checkpoint::create(const CommitRecord& start) {
@@ -155,7 +159,8 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
     if (absl::Status s = (*store)->commit({.record = record}); !s.ok()) return s;
   }
   reached(CrashPoint::kPinnedInLiveNew);
-  if (absl::Status s = create_shown(disk_, layout_, ShownWitness::of(start)); !s.ok()) return s;
+  const absl::Status made = create_witness(disk_, layout_, WitnessOf::kShown, Witness::of(start));
+  if (!made.ok()) return made;
   reached(CrashPoint::kNewShownMade);
   if (absl::Status s = disk_.rename(layout_.live_new(), layout_.live()); !s.ok()) return s;
   reached(CrashPoint::kNewStateNamed);
@@ -172,7 +177,7 @@ absl::Status Checkpoint::create(const CommitRecord& start) {
   store_ = std::move(*store);
   last_ = start;
   last_was_shown_ = true;
-  return begin_keeping();
+  return begin_commits();
 }
 
 // The same batch with the same counts, so neither SHOWN nor a snapshot of it has to change.
@@ -207,19 +212,24 @@ absl::Status Checkpoint::commit(CommitRecord next, std::span<const UserClicks> c
   store_->drop_dead_letters_below(dead_letter_floors(next));
   last_ = std::move(next);
   last_was_shown_ = false;
-  return absl::OkStatus();
+  reached(CrashPoint::kCommitDurable);
+  return note_last(WitnessOf::kCommitted);
 }
 
 absl::Status Checkpoint::mark_shown() {
   last_was_shown_ = true;
-  const ShownWitness shown = ShownWitness::of(last_);
-  const absl::Status written = write_shown(disk_, layout_, shown);
+  return note_last(WitnessOf::kShown);
+}
+
+absl::Status Checkpoint::note_last(WitnessOf what) {
+  const Witness last = Witness::of(last_);
+  const absl::Status written = write_witness(disk_, layout_, what, last);
   if (absl::IsDataLoss(written)) {
     return with_next_step(written, "remove it and start again: the last batch is shown again");
   }
   if (!absl::IsNotFound(written)) return written;
   if (absl::Status status = still_there(); !status.ok()) return status;
-  return create_shown(disk_, layout_, shown);  // a person removed it
+  return create_witness(disk_, layout_, what, last);  // a person removed it
 }
 
 // Somebody may have removed or moved the directory under the running job.

@@ -1,7 +1,7 @@
 // The checkpoint directory of one job, held by the one process that may write it.
 //
 // Invariants kept here
-//   I2  a batch that mark_shown() was called for survives kill -9 and power loss: it was synced.
+//   I2  a batch that commit() returned OK for survives kill -9 and power loss: it was synced.
 //   I3  recovery finds batch N or N+1 whole, never a mix.
 //   I4  the commit's digest and totals agree with the files; checked before RocksDB may write.
 //   I5  damage ends in an announced fallback to a snapshot or in a refusal (kDataLoss), never in a
@@ -17,14 +17,16 @@
 //   4 a repair or a fallback that was cut short is gone on with   (repair.h, fallback.h)
 //   5 the state, opened without the power to write; its commit record, checksummed
 //   6 the sum of the files' digests and the log's part equals the record's digest   (I4)
-//   7 nothing knows better: no note of damage, no newer snapshot, SHOWN not ahead   (I5)
+//   7 nothing knows better: no note of damage, no newer snapshot, COMMITTED and SHOWN not ahead
+//     (I5)
 //   8 the state is opened for writing
 //   9 what a crash left of snapshots is swept
 // Proof of damage in 5 to 8 makes a FallbackPlan, if a snapshot can take over; whoever can ask
 // Kafka decides on it.
 //
-// A new checkpoint is made in live.new, then SHOWN, then renamed to live; job.json comes last.
-// Until it is there the checkpoint holds no batch and making it is simply gone on with.
+// A new checkpoint is made in live.new, then SHOWN, then renamed to live, then job.json. Until that
+// is there the checkpoint holds no batch and making it is simply gone on with. COMMITTED comes with
+// the first opening for writing.
 //
 // Threads: one. Errors: see base/exit_code.h; every message names the file and the next step.
 #pragma once
@@ -41,6 +43,7 @@
 #include "checkpoint/fallback.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/snapshot_keeper.h"
+#include "checkpoint/witness.h"
 #include "model/commit_record.h"
 #include "state/count_store.h"
 
@@ -82,11 +85,11 @@ class Checkpoint {
 
   // One atomic, synced step from last() to `next`: batch id one higher, digest and counters those
   // of the counts after `changed` (sorted, unique) was added; `dead_letters` (sorted, unique) join
-  // those that are kept, and the oldest beyond the bound are dropped. After an error stop and
-  // recover.
+  // those that are kept, and the oldest beyond the bound are dropped. COMMITTED says so, and is
+  // made anew if a person removed it. After an error stop and recover.
   absl::Status commit(CommitRecord next, std::span<const UserClicks> changed,
                       std::vector<DeadLetter> dead_letters = {});
-  // Every sink has been handed last(). Makes SHOWN anew if a person removed it.
+  // Every sink has been handed last(). SHOWN says so, and is made anew in the same way.
   absl::Status mark_shown();
 
   // A snapshot of last(), between two commits: milliseconds here, the rest beside the commits.
@@ -110,7 +113,8 @@ class Checkpoint {
   absl::Status lock();
   absl::Status recover();
   absl::Status open_live();
-  absl::Status begin_keeping();
+  absl::Status begin_commits();
+  absl::Status note_last(WitnessOf what);
   absl::Status finish_creation();
   absl::Status may_be_made() const;
   absl::Status still_there();

@@ -8,9 +8,9 @@
 #include "base/crash_points.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
 #include "checkpoint/state_copies.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 namespace {
@@ -46,10 +46,15 @@ std::string words_of(const absl::Status& damage) {
 absl::StatusOr<FallbackPlan> plan_fallback(Disk& disk, const CheckpointLayout& layout,
                                            const StoreOpener& open_state,
                                            const absl::Status& damage) {
-  // The witness must be there and whole: it alone knows which epoch and batch were reached.
-  auto shown = read_shown(disk, layout);
-  if (absl::IsNotFound(shown.status()) || absl::IsDataLoss(shown.status())) return damage;
-  if (!shown.ok()) return shown.status();
+  // SHOWN must be there and whole: it alone knows which epoch was reached. A damaged COMMITTED is
+  // no proof of anything but its own damage.
+  auto shown = read_witness(disk, layout, WitnessOf::kShown);
+  if (absl::IsNotFound(shown.status())) return damage;
+  const absl::Status committed = read_witness(disk, layout, WitnessOf::kCommitted).status();
+  for (const absl::Status& s : {shown.status(), committed}) {
+    if (absl::IsDataLoss(s)) return damage;
+    if (!s.ok() && !absl::IsNotFound(s)) return s;
+  }
   if (exists(disk, layout.live_damaged())) {
     return refuse(damage,
                   fmt::format("a second damage, and {} is still there from the first: find out why "
@@ -117,7 +122,7 @@ absl::Status resume_fallback(Disk& disk, const CheckpointLayout& layout,
   auto live = disk.stat(layout.live());
   if (!absl::IsNotFound(live.status())) return live.status();
   if (!exists(disk, layout.live_next())) return absl::OkStatus();
-  auto shown = read_shown(disk, layout);
+  auto shown = read_witness(disk, layout, WitnessOf::kShown);
   if (!shown.ok()) return absl::OkStatus();  // the checks that follow say what it means
   const absl::Status whole = check_next(disk, layout, open_state, shown->epoch);
   if (absl::IsDataLoss(whole)) return absl::OkStatus();  // not ready: the fallback begins anew

@@ -12,9 +12,9 @@
 #include "checkpoint/commit_record_codec.h"
 #include "checkpoint/layout.h"
 #include "checkpoint/row_sorter.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
 #include "checkpoint/state_copies.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 namespace {

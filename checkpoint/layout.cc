@@ -51,13 +51,13 @@ absl::StatusOr<CheckpointKind> checkpoint_kind(Disk& disk, const CheckpointLayou
   if (has(CheckpointLayout::kJobName)) return CheckpointKind::kWhole;
   const bool begun = has("live") || has("live.new") || has(CheckpointLayout::kShownName);
   // They come after job.json.
-  const bool was_whole =
-      has("snapshots") || has("live.next") || has("live.damaged") || has("live.repaired");
+  const bool was_whole = has(CheckpointLayout::kCommittedName) || has("snapshots") ||
+                         has("live.next") || has("live.damaged") || has("live.repaired");
   // A stranger's directory may hold a "live" too: it is ours only if everything in it is.
   std::erase_if(*names, [](const std::string& name) {
     static const std::set<std::string> kOurs{
-        "live",      "live.new", "live.next", "live.damaged", "live.repaired",
-        "snapshots", "SHOWN",    "SHOWN.tmp", "job.json.tmp", "lost+found"};
+        "live",      "live.new",      "live.next", "live.damaged", "live.repaired", "snapshots",
+        "COMMITTED", "COMMITTED.tmp", "SHOWN",     "SHOWN.tmp",    "job.json.tmp",  "lost+found"};
     return kOurs.contains(name);
   });
   if (!names->empty()) return CheckpointKind::kForeign;

@@ -2,7 +2,8 @@
 //
 //     CHECKPOINT/        0700, flock'ed by the one processor that writes
 //       job.json         the format's version; written once, last: with it the checkpoint is whole
-//       SHOWN            the witness: the last batch that was handed to the sinks
+//       COMMITTED        a witness: the last batch that was committed (witness.h)
+//       SHOWN            another: the last batch that was handed to the sinks
 //       live/            counts, commit record, batch history (state/count_store.h)
 //       live.new/        only while a checkpoint is being made; looked into before it is removed
 //       snapshots/N/     the state at batch N, immutable (snapshots.h)
@@ -33,6 +34,7 @@ class CheckpointLayout {
   }
   const std::string& root() const { return root_; }
   std::string job_file() const { return root_ + "/" + kJobName; }
+  std::string committed_file() const { return root_ + "/" + kCommittedName; }
   std::string shown_file() const { return root_ + "/" + kShownName; }
   std::string live() const { return root_ + "/live"; }
   std::string live_new() const { return root_ + "/live.new"; }
@@ -53,6 +55,7 @@ class CheckpointLayout {
   std::string new_snapshot() const { return snapshots() + "/" + kNewSnapshotName; }
 
   static constexpr char kJobName[] = "job.json";
+  static constexpr char kCommittedName[] = "COMMITTED";
   static constexpr char kShownName[] = "SHOWN";
   static constexpr char kDamageName[] = "DAMAGED";
   static constexpr char kNewSnapshotName[] = "new";

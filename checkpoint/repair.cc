@@ -9,10 +9,10 @@
 #include "base/text.h"
 #include "checkpoint/directory.h"
 #include "checkpoint/fallback.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
 #include "checkpoint/state_copies.h"
 #include "checkpoint/verification.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 namespace {
@@ -34,7 +34,7 @@ absl::Status check_built(const std::string& path, const absl::StatusOr<CommitRec
 absl::StatusOr<std::optional<CommitRecord>> announced(Disk& disk, const CheckpointLayout& layout,
                                                       const StoreOpener& open_state) {
   if (!exists(disk, layout.live_repaired())) return std::nullopt;
-  auto shown = read_shown(disk, layout);
+  auto shown = read_witness(disk, layout, WitnessOf::kShown);
   if (!shown.ok()) return std::nullopt;  // the checks that follow say what it means
   auto record = verify_copy(disk, layout.live_repaired(), open_state);
   if (absl::IsDataLoss(record.status())) return std::nullopt;  // was never whole: before C5
@@ -161,8 +161,8 @@ absl::Status Repair::read_live() {
 // The epoch and the batch after all that the checkpoint knows of.
 absl::Status Repair::become_batch(std::string command, std::int64_t time_ms,
                                   CommitRecord* record) const {
-  auto shown = read_shown(disk_, layout_);
-  if (absl::IsNotFound(shown.status()) && live_) shown = ShownWitness::of(*live_);
+  auto shown = read_witness(disk_, layout_, WitnessOf::kShown);
+  if (absl::IsNotFound(shown.status()) && live_) shown = Witness::of(*live_);
   if (!shown.ok() && absl::IsNotFound(shown.status())) {
     return absl::DataLossError(
         fmt::format("{}; and {} is missing, which alone knows the epoch: restore the checkpoint "
@@ -170,10 +170,14 @@ absl::Status Repair::become_batch(std::string command, std::int64_t time_ms,
                     damage_, layout_.shown_file()));
   }
   if (!shown.ok()) return shown.status();
+  auto committed = read_witness(disk_, layout_, WitnessOf::kCommitted);
+  if (absl::IsNotFound(committed.status())) committed = shown;
+  if (!committed.ok()) return committed.status();
   auto newest = newest_snapshot(disk_, layout_);
   if (!newest.ok()) return newest.status();
   record->epoch = 1 + std::max({record->epoch, shown->epoch, live_ ? live_->epoch : 0});
-  record->batch = 1 + std::max({record->batch, shown->batch, *newest, live_ ? live_->batch : 0});
+  record->batch = 1 + std::max({record->batch, committed->batch, shown->batch, *newest,
+                                live_ ? live_->batch : 0});
   record->time_ms = time_ms;
   record->previous_duration_ms.reset();
   record->changed = {};

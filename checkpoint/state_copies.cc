@@ -5,9 +5,9 @@
 #include "base/crash_points.h"
 #include "base/hash.h"
 #include "checkpoint/commit_record_codec.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
 #include "checkpoint/verification.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 
@@ -80,7 +80,8 @@ absl::StatusOr<CommitRecord> verify_copy(Disk& disk, const std::string& state,
 }
 
 absl::Status announce_epoch(Disk& disk, const CheckpointLayout& layout, std::int64_t epoch) {
-  return create_shown(disk, layout, {.epoch = epoch, .batch = kNoBatch, .digest = 0});
+  return create_witness(disk, layout, WitnessOf::kShown,
+                        {.epoch = epoch, .batch = kNoBatch, .digest = 0});
 }
 
 absl::Status move_in(Disk& disk, const CheckpointLayout& layout, const std::string& next,

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "checkpoint/commit_record_codec.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/verification.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 namespace {
@@ -35,7 +35,7 @@ absl::StatusOr<std::optional<CommitRecord>> read_unfinished(Disk& disk,
                                                             const CheckpointLayout& layout,
                                                             const StoreOpener& open_state) {
   const absl::Status damaged = lost_job_file(layout);
-  const auto shown = read_shown(disk, layout);
+  const auto shown = read_witness(disk, layout, WitnessOf::kShown);
   // A higher epoch than the first comes from a fallback or a backup, and so has counts.
   if (shown.ok() && (shown->batch != kNoBatch || shown->epoch != 0)) return damaged;
   if (!shown.ok() && !absl::IsNotFound(shown.status())) return shown.status();

@@ -6,8 +6,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "checkpoint/commit_record_codec.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 namespace {
@@ -35,9 +35,17 @@ absl::Status check_digest(const CommitRecord& record, const CountStore& store) {
                                          to_hex(*sum), record.batch, to_hex(record.digest)));
 }
 
+absl::Status check_against_committed(Disk& disk, const CheckpointLayout& layout,
+                                     const CommitRecord& record) {
+  auto committed = read_witness(disk, layout, WitnessOf::kCommitted);
+  if (absl::IsNotFound(committed.status())) return absl::OkStatus();  // never opened for writing
+  if (!committed.ok()) return committed.status();
+  return check_witness(WitnessOf::kCommitted, *committed, record).status();
+}
+
 absl::StatusOr<bool> was_shown(Disk& disk, const CheckpointLayout& layout,
                                const CommitRecord& record) {
-  auto shown = read_shown(disk, layout);
+  auto shown = read_witness(disk, layout, WitnessOf::kShown);
   if (absl::IsNotFound(shown.status())) {
     log_warning(
         "{}: missing; nothing proves that batch {} is the newest that was shown; it is taken "
@@ -46,7 +54,7 @@ absl::StatusOr<bool> was_shown(Disk& disk, const CheckpointLayout& layout,
     return false;
   }
   if (!shown.ok()) return shown.status();
-  return check_shown(*shown, record);
+  return check_witness(WitnessOf::kShown, *shown, record);
 }
 
 // A damaged state is reported with the next step, once, here.
@@ -96,7 +104,8 @@ absl::StatusOr<VerifiedState> verify_state(Disk& disk, const CheckpointLayout& l
   auto record = verify_record(store);
   if (!record.ok()) return damaged(layout, record.status());
   for (const absl::Status& s :
-       {check_against_note(disk, layout), check_against_snapshots(disk, layout, *record)}) {
+       {check_against_note(disk, layout), check_against_snapshots(disk, layout, *record),
+        check_against_committed(disk, layout, *record)}) {
     if (!s.ok()) return damaged(layout, s);
   }
   auto shown = was_shown(disk, layout, *record);

@@ -18,8 +18,8 @@ struct VerifiedState {
 // totals with themselves (I7). O(files), never O(users). kDataLoss otherwise.
 absl::StatusOr<CommitRecord> verify_record(const CountStore& store);
 
-// That, of the live state; and its agreement with SHOWN, with the newest snapshot, and with what an
-// earlier run noted of its damage (I5). kDataLoss otherwise.
+// That, of the live state; and its agreement with COMMITTED and SHOWN, with the newest snapshot,
+// and with what an earlier run noted of its damage (I5). kDataLoss otherwise.
 absl::StatusOr<VerifiedState> verify_state(Disk& disk, const CheckpointLayout& layout,
                                            const CountStore& store);
 

@@ -40,8 +40,10 @@ enum class CrashPoint {
 
   // src/pipeline/pipeline.cc Pipeline::commit_and_show
   kCommitBegun,      // the batch is closed, the next one fills
-  kCommitted,        // durable, not shown
+  kCommitted,        // durable, noted, not shown
   kOffsetsReported,  // the consumer group will be told
+  // checkpoint/checkpoint.cc Checkpoint::commit
+  kCommitDurable,  // COMMITTED does not say so
   // state/rocks_count_store.cc RocksCountStore::log
   kLogWriteDue,  // a small commit stands in memory
   // state/rocks_count_store.cc RocksCountStore::ingest

@@ -13,7 +13,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "checkpoint/checkpoint_reader.h"
-#include "checkpoint/shown_witness.h"
+#include "checkpoint/witness.h"
 #include "tests/support/stopping_disk.h"
 #include "tests/support/temp_dir.h"
 
@@ -172,6 +172,7 @@ TEST_F(CheckpointTest, ExistingDoesNotMakeAnewWhatWasNeverFinished) {
     ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
   }
   fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/COMMITTED");
   fs::remove(path_ + "/snapshots");
   fs::rename(path_ + "/live", path_ + "/live.new");
   EXPECT_TRUE(absl::IsFailedPrecondition(open(true).status()));
@@ -232,7 +233,7 @@ TEST_F(CheckpointTest, OneThatBelongsToAnotherUserIsRefusedAndCanBeRead) {
 // What only a whole checkpoint gets is proof that there was one, however little is left of it.
 TEST_F(CheckpointTest, WhatIsLeftOfALostCheckpointIsDamageNeverANewOne) {
   make_three_batches();
-  const std::vector<std::string> left{"snapshots", "live.damaged", "live.next"};
+  const std::vector<std::string> left{"snapshots", "live.damaged", "live.next", "COMMITTED"};
   for (const std::string& name : left) {
     fs::remove_all(path_);
     fs::create_directories(path_ + "/" + name);
@@ -249,9 +250,13 @@ TEST_F(CheckpointTest, WhatIsLeftOfALostCheckpointIsDamageNeverANewOne) {
   fs::remove_all(path_);
   fs::create_directory(path_);
   const CheckpointLayout layout(path_);
-  ASSERT_TRUE(create_shown(*disk_, layout, {.epoch = 1, .batch = kNoBatch, .digest = 0}).ok());
+  ASSERT_TRUE(create_witness(*disk_, layout, WitnessOf::kShown,
+                             {.epoch = 1, .batch = kNoBatch, .digest = 0})
+                  .ok());
   EXPECT_TRUE(absl::IsDataLoss(open().status()));
-  ASSERT_TRUE(create_shown(*disk_, layout, {.epoch = 0, .batch = kNoBatch, .digest = 0}).ok());
+  ASSERT_TRUE(create_witness(*disk_, layout, WitnessOf::kShown,
+                             {.epoch = 0, .batch = kNoBatch, .digest = 0})
+                  .ok());
   auto opened = open();
   ASSERT_TRUE(opened.ok()) << opened.status();
   EXPECT_TRUE((*opened)->is_new()) << "left from a creation that was cut short";
@@ -301,9 +306,9 @@ TEST_F(CheckpointTest, WithoutShownTheLastBatchIsTakenForNotShown) {
   EXPECT_TRUE((*open())->last_was_shown());
 }
 
-TEST_F(CheckpointTest, EveryByteOfShownAndJobJsonIsChecked) {
+TEST_F(CheckpointTest, EveryByteOfTheWitnessesAndJobJsonIsChecked) {
   make_three_batches();
-  for (const char* name : {"SHOWN", "job.json"}) {
+  for (const char* name : {"COMMITTED", "SHOWN", "job.json"}) {
     const std::size_t size = fs::file_size(path_ + "/" + name);
     for (std::size_t at = 0; at < size; ++at) {
       flip_byte(name, at);
@@ -315,29 +320,53 @@ TEST_F(CheckpointTest, EveryByteOfShownAndJobJsonIsChecked) {
   EXPECT_TRUE(open().ok());
 }
 
-TEST_F(CheckpointTest, AnOlderStateThanTheOneShownIsDamage) {
+// Each witness alone: the other is as it was before the batch, or gone.
+TEST_F(CheckpointTest, AnOlderStateThanTheOneCommittedOrShownIsDamage) {
   make_three_batches();
   const std::string older = dir_.file("older");
   fs::copy(path_ + "/live", older, fs::copy_options::recursive);
-  {
+  const auto commit_one = [&] {
     auto checkpoint = open();
     const std::vector<UserClicks> changed{{7, 1}};
     ASSERT_TRUE((*checkpoint)->commit(next_of((*checkpoint)->last(), 1), changed).ok());
-    ASSERT_TRUE((*checkpoint)->mark_shown().ok());
-  }
-  fs::remove_all(path_ + "/live");
-  fs::copy(older, path_ + "/live", fs::copy_options::recursive);
-  auto opened = open();
-  ASSERT_TRUE(absl::IsDataLoss(opened.status())) << opened.status();
+  };
+  const auto expect_damage_of_the_older = [&](std::string_view words) {
+    fs::remove_all(path_ + "/live");
+    fs::copy(older, path_ + "/live", fs::copy_options::recursive);
+    const absl::Status refused = open().status();
+    EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+    EXPECT_NE(message_of(refused).find(words), std::string_view::npos) << refused;
+  };
+  commit_one();
+  expect_damage_of_the_older("batch 3 of epoch 0 was already committed");
+  fs::remove(path_ + "/COMMITTED");
+  commit_one();
+  ASSERT_TRUE((*open())->mark_shown().ok());
+  fs::remove(path_ + "/COMMITTED");
+  expect_damage_of_the_older("batch 3 of epoch 0 was already shown");
 }
 
-TEST_F(CheckpointTest, TheSameBatchWithAnotherDigestThanShownIsDamage) {
+TEST_F(CheckpointTest, TheSameBatchWithAnotherDigestThanCommittedOrShownIsDamage) {
   make_three_batches();
   CommitRecord other;
   other.batch = 2;
   other.digest = 12345;
   const CheckpointLayout layout(path_);
-  ASSERT_TRUE(write_shown(*disk_, layout, ShownWitness::of(other)).ok());
+  for (const WitnessOf what : {WitnessOf::kCommitted, WitnessOf::kShown}) {
+    auto before = read_witness(*disk_, layout, what);
+    ASSERT_TRUE(before.ok()) << before.status();
+    ASSERT_TRUE(write_witness(*disk_, layout, what, Witness::of(other)).ok());
+    EXPECT_TRUE(absl::IsDataLoss(open().status()));
+    ASSERT_TRUE(write_witness(*disk_, layout, what, *before).ok());
+  }
+  EXPECT_TRUE(open().ok());
+}
+
+// One line that is whole, of the other witness.
+TEST_F(CheckpointTest, WitnessesThatChangedPlacesAreDamage) {
+  make_three_batches();
+  fs::rename(path_ + "/SHOWN", path_ + "/kept");
+  fs::copy(path_ + "/COMMITTED", path_ + "/SHOWN");
   EXPECT_TRUE(absl::IsDataLoss(open().status()));
 }
 
@@ -365,6 +394,7 @@ TEST_F(CheckpointTest, CreationCutShortIsFinishedWithThePinnedOffsets) {
     ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
   }
   fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/COMMITTED");
   fs::remove(path_ + "/snapshots");  // which comes after it
   auto opened = open();
   ASSERT_TRUE(opened.ok()) << opened.status();
@@ -372,6 +402,7 @@ TEST_F(CheckpointTest, CreationCutShortIsFinishedWithThePinnedOffsets) {
   EXPECT_EQ((*opened)->last(), start_record());
   opened->reset();
   fs::remove(path_ + "/job.json");
+  fs::remove(path_ + "/COMMITTED");
   fs::remove(path_ + "/snapshots");  // which comes after it
   fs::rename(path_ + "/live", path_ + "/live.new");
   opened = open();
@@ -411,6 +442,7 @@ TEST_F(CheckpointTest, AReaderOfACheckpointWithoutABatchIsToldSo) {
     expect("a job is making this checkpoint");
     ASSERT_TRUE((*checkpoint)->create(start_record()).ok());
     fs::remove(path_ + "/job.json");
+    fs::remove(path_ + "/COMMITTED");
     fs::remove(path_ + "/snapshots");
     expect("a job is making this checkpoint");
   }
@@ -428,9 +460,14 @@ TEST_F(CheckpointTest, ADirectoryThatCannotBeMadeIsAWrongPath) {
   EXPECT_TRUE(absl::IsFailedPrecondition(open().status())) << open().status();
 }
 
-TEST_F(CheckpointTest, AShownThatAPersonRemovedIsMadeAnewAndACheckpointIsNot) {
+TEST_F(CheckpointTest, AWitnessThatAPersonRemovedIsMadeAnewAndACheckpointIsNot) {
   make_three_batches();
   auto checkpoint = open();
+  fs::remove(path_ + "/COMMITTED");
+  const std::vector<UserClicks> first{{7, 1}};
+  EXPECT_TRUE((*checkpoint)->commit(next_of((*checkpoint)->last(), 1), first).ok());
+  EXPECT_EQ(*read_witness(*disk_, CheckpointLayout(path_), WitnessOf::kCommitted),
+            Witness::of((*checkpoint)->last()));
   fs::remove(path_ + "/SHOWN");
   EXPECT_TRUE((*checkpoint)->mark_shown().ok());
   EXPECT_TRUE(fs::exists(path_ + "/SHOWN"));

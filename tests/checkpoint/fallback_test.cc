@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/shown_witness.h"
+#include "checkpoint/witness.h"
 #include "tests/support/job_with_snapshots.h"
 #include "tests/support/stopping_disk.h"
 
@@ -95,7 +95,7 @@ TEST_F(FallbackTest, WhatADiskRefusesIsNoProofOfDamage) {
   for (const absl::Status& why :
        {absl::ResourceExhaustedError("EIO"), absl::PermissionDeniedError("EACCES")}) {
     for (const char* name :
-         {"/live/MANIFEST", "/live/CURRENT", ".sst", ".log", "job.json", "SHOWN"}) {
+         {"/live/MANIFEST", "/live/CURRENT", ".sst", ".log", "job.json", "COMMITTED", "SHOWN"}) {
       Refusing refusing(*disk_, name, why);
       const absl::Status refused = open(refusing).status();
       EXPECT_EQ(refused.code(), why.code()) << name << ": " << refused;
@@ -154,7 +154,7 @@ TEST_F(FallbackTest, ASnapshotThatIsDamagedTooIsPassedOverAndMovedAside) {
 }
 
 TEST_F(FallbackTest, WhereNoSnapshotIsWholeOrNoWitnessIsThereItIsRefused) {
-  for (const char* witness : {"SHOWN", "job.json"}) {
+  for (const char* witness : {"COMMITTED", "SHOWN", "job.json"}) {
     renew();
     flip(manifest_of(layout_.live()), 30);
     flip(path_ + "/" + witness, 20);

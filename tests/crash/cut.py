@@ -109,8 +109,8 @@ def run(arguments, report):
     for point in ("recovery: mkdir live.new", "recovery: rename live.new",
                   "running: create live/log", "running: create live/table",
                   "running: link live/table", "running: write live/log",
-                  "running: write live/MANIFEST", "running: overwrite SHOWN",
-                  "running: rename snapshots/new", "running: rename snapshots/N"):
+                  "running: write live/MANIFEST", "running: overwrite COMMITTED",
+                  "running: overwrite SHOWN", "running: rename snapshots/new", "running: rename snapshots/N"):
         report.want_point(point)
 
 

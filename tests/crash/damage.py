@@ -1,6 +1,7 @@
 """A killed job's checkpoint, damaged in one place and started: every bit of the log's record headers, of
-CURRENT, job.json and SHOWN, a bit of every byte of MANIFEST, and thousands of random bits, cuts, missing,
-zeroed and swapped bytes anywhere. Records below the oldest snapshot are gone from the topic, and a new
+CURRENT, job.json, COMMITTED and SHOWN, a bit of every byte of MANIFEST, and thousands of random bits, cuts,
+missing, zeroed and swapped bytes anywhere. It was killed between the output of a batch and the note in SHOWN,
+where the end of the log and COMMITTED alone know of that batch. Records below the oldest snapshot are gone from the topic, and a new
 job would begin at its end: neither counting anew nor beginning anew can look right. Each time the job goes
 on exactly, or says that it falls back and is exact from there, or refuses (I5)."""
 
@@ -57,11 +58,10 @@ class Victim:
         for kill_at in range(150, 200):
             if self.made(writer, kill_at):
                 return
-        raise RuntimeError("no moment found at which the last batch was noted as shown")
+        raise RuntimeError("no moment found between the output of a batch and the note in SHOWN")
 
     def made(self, writer, kill_at):
-        """Killed at that change. False if the batch that was emitted last is not in SHOWN yet: then
-        nothing but its record proves it, and a damage of that is not told from a torn write."""
+        """Killed at that change. False if it was not the one of SHOWN after an output."""
         self.disk = Disk(writer, "victim", **self.options)
         self.judge = DamageJudge(self.seed)
         code, _ = self.disk.live(self.judge, dice=self.seed, triggers=30, large_percent=20,
@@ -79,7 +79,7 @@ class Victim:
         gone = offsets_of(oldest)
         self.gone = {"earliest": ",".join(str(gone[str(p)]) for p in range(len(gone))),
                      "start_at_latest": True}
-        return found["state"]["was_shown"]
+        return self.judge.batch == found["state"]["batch"] and not found["state"]["was_shown"]
 
     def files(self):
         """Path in the checkpoint -> bytes."""
@@ -138,7 +138,7 @@ def all_damages(files, arguments, seed):
     dice = random.Random(seed)
     logs = [path for path in files if path.startswith("live/") and path.endswith(".log")]
     manifest = "live/" + files["live/CURRENT"].decode().strip()
-    places = [(path, at) for path in ("job.json", "SHOWN", "live/CURRENT")
+    places = [(path, at) for path in ("job.json", "COMMITTED", "SHOWN", "live/CURRENT")
               for at in range(len(files[path]))]
     places += [(path, at) for path in (*logs, manifest) for at in record_headers(files[path])]
     for path, at in places:

@@ -26,17 +26,18 @@ from survivor import INGESTED_ABOVE_USERS, READY  # noqa: E402
 
 PARTITIONS = 3
 NOT_COMMITTED = ("kCommitBegun", "kLogWriteDue", "kTableBuilt")
-NOT_SHOWN = ("kCommitted", "kEmitted")
-COMMITS = ("kCommitBegun", "kCommitted", "kEmitted", "kNotedInShown", "kOffsetsReported")
+NOT_SHOWN = ("kCommitDurable", "kCommitted", "kEmitted")
+COMMITS = ("kCommitBegun", *NOT_SHOWN, "kNotedInShown", "kOffsetsReported")
 SNAPSHOTS = ("kSnapshotDue", "kSnapshotTaken", "kSnapshotVerified", "kSnapshotNamed",
              "kSnapshotPublished", "kSnapshotReadBack", "kSnapshotMarkedRead", "kPruneDue",
              "kPruneNamed", "kPruneSynced", "kRemovedOne")
 STOPS = ("kStopAsked", "kWorkersEnded", "kPipelineEnded", "kAllClosed")
 RECOVERY = ("kLocked", "kJobFileRead", "kStateVerified", "kStateOpened", "kLeftoversSwept")
-# Visits: the first publishes SHOWN, the second job.json.
+# Visits: the first publishes SHOWN, the second job.json, the third COMMITTED.
 CREATION = (("kPinnedInLiveNew", 1), ("kStagedForPublishing", 1), ("kPublishedUnsynced", 1),
             ("kNewShownMade", 1), ("kNewStateNamed", 1), ("kNewStateSynced", 1),
-            ("kStagedForPublishing", 2), ("kPublishedUnsynced", 2), ("kJobFileMade", 1))
+            ("kStagedForPublishing", 2), ("kPublishedUnsynced", 2), ("kJobFileMade", 1),
+            ("kStagedForPublishing", 3), ("kPublishedUnsynced", 3))
 FALLBACK = ("kFallbackBegun", "kNextCopied", "kNextCommitted", "kNextChecked", "kUnfitNamed",
             "kStagedForPublishing", "kPublishedUnsynced", "kEpochMade", "kDamagedMovedAside",
             "kNextNamed", "kRepeatDue")

@@ -145,7 +145,7 @@ class MisplacedTest(HardshipTest):
     def test_a_fifo_a_directory_or_a_link_in_place_of_a_file_is_5_and_never_waited_for(self):
         self.make_checkpoint()
         kept = self.folder / "kept"
-        for name in ("job.json", "SHOWN", "live/CURRENT", "live/MANIFEST", "live/0*.log"):
+        for name in ("job.json", "COMMITTED", "SHOWN", "live/CURRENT", "live/MANIFEST", "live/0*.log"):
             path = max(self.checkpoint.glob(name + "*"))
             for kind, make in self.KINDS.items():
                 with self.subTest(file=path.name, kind=kind):
@@ -169,7 +169,8 @@ class MisplacedTest(HardshipTest):
         (self.checkpoint / "SHOWN").unlink()
         (self.checkpoint / "live").rename(self.checkpoint / "live.new")
         self.both_refuse(5, "job.json: missing from a checkpoint that has counted; restore")
-        shutil.rmtree(self.checkpoint / "snapshots")  # which would tell
+        (self.checkpoint / "COMMITTED").unlink()  # which would tell, as would this:
+        shutil.rmtree(self.checkpoint / "snapshots")
         self.both_refuse(5, "live.new: holds batch 0, so it is not left from .*; restore")
         self.assertTrue((self.checkpoint / "live.new" / "CURRENT").exists())
 

@@ -248,7 +248,7 @@ class DamageTest(InspectTest):
         done = inspect(read[0], self.checkpoint, *words)
         out = done.out.decode()
         if read[0] in ("show", "verify"):
-            out = re.sub(r'"(shown|ageMs|live|all)": \w+,?|SHOWN +ok .*', "", out)
+            out = re.sub(r'"(shown|ageMs|live|all)": \w+,?|(COMMITTED|SHOWN) +ok .*', "", out)
         return done, out
 
     STATES = ("live", "0", "1", "2")

@@ -562,7 +562,7 @@ class DamageTest(JobTest):
         shutil.rmtree(self.checkpoint)
         shutil.copytree(self.folder / "kept", self.checkpoint)
 
-    MEDIA = ("job.json", "SHOWN", "CURRENT", r"MANIFEST-\d+", r"\d+\.sst", r"\d+\.log")
+    MEDIA = ("job.json", "COMMITTED", "SHOWN", "CURRENT", r"MANIFEST-\d+", r"\d+\.sst", r"\d+\.log")
 
     def test_a_damaged_file_is_refused_with_5_and_left_as_it_is(self):
         self.make_checkpoint()
@@ -571,7 +571,7 @@ class DamageTest(JobTest):
                 # The newest is the one in use; in its middle there is always something to lose.
                 path = max(self.files(name))
                 data = self.bytes[path]
-                if harm == "remove" and name in ("SHOWN", "job.json"):
+                if harm == "remove" and name in ("COMMITTED", "SHOWN", "job.json"):
                     continue  # by their own rules, below
                 with self.subTest(file=path.name, harm=harm):
                     self.harm(path, harm, len(data) // 2)
@@ -628,16 +628,22 @@ class DamageTest(JobTest):
         (self.checkpoint / "live").mkdir(mode=0o700)
         self.fails(5, "restore the checkpoint", "--no-fallback")
 
-    def test_an_older_state_than_the_one_shown_is_refused(self):
+    def test_an_older_state_than_the_one_committed_or_shown_is_refused(self):
         self.make_checkpoint()
-        shown = (self.checkpoint / "SHOWN").read_bytes()
         self.send(click(1))
         self.drain("--sink", "none")
-        newer = (self.checkpoint / "SHOWN").read_bytes()
-        self.assertNotEqual(newer, shown)
-        self.restore()
-        (self.checkpoint / "SHOWN").write_bytes(newer)
-        self.fails(5, "already shown", "--no-fallback")
+        newer = {name: (self.checkpoint / name).read_bytes() for name in ("COMMITTED", "SHOWN")}
+        for name, line in newer.items():
+            self.restore()
+            self.assertNotEqual(line, (self.checkpoint / name).read_bytes())
+            (self.checkpoint / name).write_bytes(line)
+            self.fails(5, f"already {name.lower()}", "--no-fallback")
+
+    def test_a_committed_that_was_removed_is_made_anew(self):
+        self.make_checkpoint()
+        (self.checkpoint / "COMMITTED").unlink()
+        self.assertEqual(self.drain(), [])
+        self.assertEqual((self.checkpoint / "COMMITTED").read_bytes()[:20], b"clicktally committed")
 
     def test_a_missing_shown_is_warned_of_and_the_batch_shown_again(self):
         self.make_checkpoint()

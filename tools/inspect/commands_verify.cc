@@ -9,9 +9,9 @@
 
 #include "base/text.h"
 #include "checkpoint/checkpoint_reader.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
 #include "checkpoint/verification.h"
+#include "checkpoint/witness.h"
 #include "tools/inspect/commands.h"
 #include "tools/inspect/open.h"
 #include "tools/inspect/rows.h"
@@ -59,6 +59,7 @@ class Verification {
     return status.ok();
   }
   void check_directory();
+  void check_witness_file(WitnessOf what, std::string of, std::string name, std::string if_missing);
   void check_live();
   void check_snapshot(BatchId batch);
   bool check_files(const CountStore& store, const std::string& where);
@@ -72,7 +73,7 @@ class Verification {
   std::optional<CommitRecord> live_;
   std::optional<CommitRecord> takes_over_;  // the newest snapshot that is whole
   bool job_is_running_ = false;
-  bool witnesses_ = true;  // job.json and SHOWN are whole
+  bool witnesses_ = true;  // job.json, COMMITTED and SHOWN are whole
   absl::Status refused_;
   absl::Status first_damage_;
 };
@@ -94,15 +95,22 @@ void Verification::check_directory() {
   add("owner and place", "", check_owner(disk_, layout_));
   add("no links", "", check_no_links(disk_, layout_));
   witnesses_ = add("format", "job.json", check_job_file(disk_, layout_));
-  auto shown = read_shown(disk_, layout_);
-  if (absl::IsNotFound(shown.status())) {
-    add("last shown batch", "SHOWN", absl::OkStatus(), "missing; the last batch is shown again");
+  check_witness_file(WitnessOf::kCommitted, "last committed batch",
+                     CheckpointLayout::kCommittedName, "missing; made at the next start");
+  check_witness_file(WitnessOf::kShown, "last shown batch", CheckpointLayout::kShownName,
+                     "missing; the last batch is shown again");
+}
+
+void Verification::check_witness_file(WitnessOf what, std::string of, std::string name,
+                                      std::string if_missing) {
+  auto found = read_witness(disk_, layout_, what);
+  if (absl::IsNotFound(found.status())) {
+    add(std::move(of), std::move(name), absl::OkStatus(), std::move(if_missing));
     return;
   }
-  witnesses_ =
-      add("last shown batch", "SHOWN", shown.status(),
-          shown.ok() ? fmt::format("batch {}, epoch {}", shown->batch, shown->epoch) : "") &&
-      witnesses_;
+  const std::string says =
+      found.ok() ? fmt::format("batch {}, epoch {}", found->batch, found->epoch) : "";
+  witnesses_ = add(std::move(of), std::move(name), found.status(), says) && witnesses_;
 }
 
 // A running job replaces files under a reader: then only what is opened at once is checked.

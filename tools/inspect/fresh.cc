@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "base/text.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
+#include "checkpoint/witness.h"
 
 namespace clicktally {
 namespace {
@@ -51,7 +51,7 @@ bool takes_signal(pid_t pid) {
 }  // namespace
 
 absl::Status ask_for_snapshot(Disk& disk, const CheckpointLayout& layout) {
-  auto shown = read_shown(disk, layout);
+  auto shown = read_witness(disk, layout, WitnessOf::kShown);
   if (!shown.ok()) return shown.status();
   const auto is_there = [&]() -> absl::StatusOr<bool> {
     auto newest = newest_snapshot(disk, layout);

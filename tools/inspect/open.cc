@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "checkpoint/checkpoint_reader.h"
 #include "checkpoint/commit_record_codec.h"
-#include "checkpoint/shown_witness.h"
 #include "checkpoint/snapshots.h"
+#include "checkpoint/witness.h"
 #include "tools/inspect/fresh.h"
 #include "tools/inspect/output.h"
 #include "tools/inspect/table.h"
@@ -56,7 +56,7 @@ absl::StatusOr<bool> is_running(Disk& disk, const CheckpointLayout& layout) {
 }
 
 bool says_shown(Disk& disk, const CheckpointLayout& layout, const CommitRecord& record) {
-  auto shown = read_shown(disk, layout);
+  auto shown = read_witness(disk, layout, WitnessOf::kShown);
   if (!shown.ok()) return false;
   return shown->epoch > record.epoch ||
          (shown->epoch == record.epoch && shown->batch >= record.batch);
