@@ -93,8 +93,8 @@ class Checkpoint {
   absl::Status mark_shown();
 
   // A snapshot of last(), between two commits: milliseconds here, the rest beside the commits.
-  // False if the one before is still being read back: try again. True also when there is nothing
-  // new.
+  // False if the one before is still being read back, or the log is being written out for this
+  // one: try again. True also when there is nothing new.
   absl::StatusOr<bool> snapshot() { return keeper_->take(*store_, last_); }
   // The one of a clean stop; what is new is read back while `may_read` holds.
   absl::Status final_snapshot(const std::function<bool()>& may_read) {

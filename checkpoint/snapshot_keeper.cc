@@ -60,6 +60,9 @@ absl::StatusOr<bool> SnapshotKeeper::take(CountStore& store, const CommitRecord&
     }
     if (last.batch == kNoBatch || last.batch == newest_) return true;
   }
+  auto is_short = store.shorten_log();
+  if (!is_short.ok()) return is_short.status();
+  if (!*is_short) return false;
   const auto began = std::chrono::steady_clock::now();
   reached(CrashPoint::kSnapshotDue);
   if (absl::Status s = store.snapshot_to(layout_.new_snapshot()); !s.ok()) return s;
@@ -77,6 +80,10 @@ absl::Status SnapshotKeeper::finish(CountStore& store, const CommitRecord& last,
                                     const std::function<bool()>& may_read) {
   wait_until_idle(may_read);
   auto taken = take(store, last);
+  while (taken.ok() && !*taken) {  // until the log is written out
+    std::this_thread::sleep_for(kLook);
+    taken = take(store, last);
+  }
   if (!taken.ok()) return taken.status();
   wait_until_idle(may_read);
   return failure();

@@ -7,11 +7,12 @@
 //   I9      an old snapshot goes only after a newer one was read back whole; there is never more
 //           than one being made.
 //
-// A snapshot's way: take() copies the state under the name snapshots/new (links, and what the log
-// holds): milliseconds, between two commits. The rest is done by a thread of our own, beside the
-// commits: open it, compare its record with the one that was committed, add up its digests, name it
-// after the batch that was read from it; read its new table files whole; prune. One at a time:
-// while that lasts, take() says so, and the thread hurries.
+// A snapshot's way: what the log holds is written out, beside the commits, so that whoever opens
+// the snapshot has little to play back; then take() copies the state under the name snapshots/new
+// (links, and what the log holds): milliseconds, between two commits. The rest is done by a thread
+// of our own, beside the commits: open it, compare its record with the one that was committed, add
+// up its digests, name it after the batch that was read from it; read its new table files whole;
+// prune. One at a time: while that lasts, take() says so, and the thread hurries.
 //
 // Between snapshots the thread reads table files again, those of the newest snapshot, by their
 // number, round and round. A snapshot that is taken meanwhile is kept at once, in the midst of a
@@ -59,8 +60,9 @@ class SnapshotKeeper {
   // Sweeps what a crash left, and starts the thread.
   absl::Status begin();
 
-  // Begins a snapshot of `store`, whose last record is `last`. False if one is under way; then try
-  // again. True also if there is one of this batch, or no batch yet.
+  // Begins a snapshot of `store`, whose last record is `last`. False if one is under way, or the
+  // log is being written out first; then try again. True also if there is one of this batch, or no
+  // batch yet.
   absl::StatusOr<bool> take(CountStore& store, const CommitRecord& last);
 
   // The last one before a stop: waits for the one under way, takes one of `last`, and reads back

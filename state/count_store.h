@@ -61,6 +61,9 @@ struct CountStoreOptions {
   std::size_t ingest_above_users = 1000;
   std::int64_t ingest_above_bytes = 1 << 20;
   int most_level0_files = 20;
+  // A log of more rows than this is written out before a snapshot: whoever opens that would have to
+  // play it back, at some 5 us a row.
+  std::uint64_t most_logged_rows = 2000;
   std::size_t block_cache_bytes = 32 << 20;
   std::size_t memtable_bytes = 8 << 20;
   int background_threads = 2;
@@ -128,6 +131,9 @@ class CountStore {
 
   virtual absl::StatusOr<std::unique_ptr<CountView>> view() const = 0;
 
+  // Before a snapshot: begins to write out what only the log holds, if that is much, beside the
+  // commits. False while that goes on; then ask again. By the thread that commits.
+  virtual absl::StatusOr<bool> shorten_log() = 0;
   // A copy of the store as of the last commit in `path`, which must not exist; table files are hard
   // links. What is in it is durable when it returns OK, its own name is not. By the thread that
   // commits. Leaves nothing but `path`, or `path`.tmp if it was cut short.

@@ -162,6 +162,7 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::StatusOr<Digest> sum_of_file_digests() const override;
   absl::StatusOr<UserBounds> user_bounds() const override;
   std::vector<UserKey> split(std::size_t parts) const override { return split_users(*db_, parts); }
+  absl::StatusOr<bool> shorten_log() override;
   absl::Status snapshot_to(const std::string& path) override;
   std::vector<TableFile> table_files() const override;
   absl::Status scan_table_file(const std::string& name, const ScanPace& pace) const override {
@@ -173,6 +174,7 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::StatusOr<std::string> value_of(std::string_view key) const;
   absl::Status sweep_staged_files();
   rocksdb::Status wait_for_level0();
+  std::uint64_t number_of(const std::string& property) const;
   bool is_large(const StateCommit& commit) const;
   rocksdb::Status log(const StateCommit& commit);
   rocksdb::Status ingest(const StateCommit& commit);
@@ -188,7 +190,8 @@ class RocksCountStore final : public CountStore, public Statistics {
   const std::shared_ptr<DeadLetterFloors> floors_;
   rocksdb::Options rocks_;
   std::unique_ptr<rocksdb::DB> db_;
-  absl::Status failed_;  // of the commit that failed
+  absl::Status failed_;            // of the commit that failed
+  bool log_is_shortened_ = false;  // for the snapshot that is due; once is enough
 };
 
 // A FIFO or a file where RocksDB has a file or a directory is damage, as wrong bytes are.
@@ -265,10 +268,15 @@ bool RocksCountStore::is_large(const StateCommit& commit) const {
 
 rocksdb::Status RocksCountStore::wait_for_level0() {
   return watch_->wait_until([this] {
-    std::uint64_t files = 0;
-    db_->GetIntProperty(rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &files);
-    return files < static_cast<std::uint64_t>(options_.most_level0_files);
+    return number_of(rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0") <
+           static_cast<std::uint64_t>(options_.most_level0_files);
   });
+}
+
+std::uint64_t RocksCountStore::number_of(const std::string& property) const {
+  std::uint64_t number = 0;
+  db_->GetIntProperty(property, &number);
+  return number;
 }
 
 // All of a commit, in the order of its keys, which a table file needs.
@@ -336,8 +344,22 @@ absl::StatusOr<std::optional<std::string>> RocksCountStore::history(BatchId batc
   return std::move(*value);
 }
 
-// The log is copied up to the last commit, not flushed: a flush would hold the next trigger.
+absl::StatusOr<bool> RocksCountStore::shorten_log() {
+  if (absl::Status s = status_of(watch_->error()); !s.ok()) return s;  // it would never be done
+  if (number_of(rocksdb::DB::Properties::kNumImmutableMemTable) > 0) return false;
+  const std::uint64_t rows = number_of(rocksdb::DB::Properties::kNumEntriesActiveMemTable);
+  if (log_is_shortened_ || rows <= options_.most_logged_rows) return true;
+  log_is_shortened_ = true;
+  rocksdb::FlushOptions beside;
+  beside.wait = false;
+  beside.allow_write_stall = true;  // there is none: the memtable before is written
+  if (absl::Status s = status_of(db_->Flush(beside)); !s.ok()) return s;
+  return false;
+}
+
+// The log is copied up to the last commit. Writing it out here would hold the next trigger.
 absl::Status RocksCountStore::snapshot_to(const std::string& path) {
+  log_is_shortened_ = false;
   rocksdb::Checkpoint* maker = nullptr;
   if (absl::Status s = status_of(rocksdb::Checkpoint::Create(db_.get(), &maker)); !s.ok()) return s;
   const std::unique_ptr<rocksdb::Checkpoint> owned(maker);

@@ -48,6 +48,10 @@ class CompactionWatch final : public rocksdb::EventListener {
     if (error_.ok()) error_ = *status;
     changed_.notify_all();
   }
+  rocksdb::Status error() const {
+    const std::lock_guard lock(mutex_);
+    return error_;
+  }
   template <typename Condition>
   rocksdb::Status wait_until(Condition condition) {
     std::unique_lock lock(mutex_);
@@ -62,7 +66,7 @@ class CompactionWatch final : public rocksdb::EventListener {
   }
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   rocksdb::Status error_;
 };

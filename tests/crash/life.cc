@@ -139,6 +139,7 @@ absl::Status Life::run() {
   const CountStoreOptions store_options{
       .ingest_above_users = static_cast<std::size_t>(options_.ingest_above_users),
       .most_level0_files = 6,
+      .most_logged_rows = 40,
       .block_cache_bytes = 1 << 20,
       .memtable_bytes = static_cast<std::size_t>(options_.memtable_bytes)};
   const CheckpointOptions checkpoint_options{

@@ -393,6 +393,36 @@ TEST_F(CountStoreTest, ASnapshotHoldsTheLastCommitOfBothPathsWhateverComesAfter)
   EXPECT_EQ(rows(**opened), expected) << "it must not need the store it was made of";
 }
 
+// Whoever opens a snapshot has to play its log back.
+TEST_F(CountStoreTest, AShortenedLogIsNotCarriedIntoTheSnapshot) {
+  auto store = open(OpenMode::kCreate, 1000);
+  std::vector<UserClicks> many;
+  for (UserKey user = 0; user < 900; ++user) many.push_back({user, 1});
+  ASSERT_TRUE(store->commit({.batch = 0, .record = "zero", .changed = many}).ok());
+  EXPECT_TRUE(*store->shorten_log()) << "900 rows are few";
+  ASSERT_TRUE(store->commit({.batch = 1, .record = "one", .changed = many}).ok());
+  ASSERT_TRUE(store->commit({.batch = 2, .record = "two", .changed = many}).ok());
+  int asked = 0;
+  for (; !*store->shorten_log() && asked < 6000; ++asked) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_GT(asked, 0);
+  ASSERT_TRUE(store->commit({.batch = 3, .record = "three", .changed = {}}).ok());
+  const std::string copy = dir_.file("copy");
+  ASSERT_TRUE(store->snapshot_to(copy).ok());
+  std::uintmax_t logged = 0;
+  for (const auto& file : std::filesystem::directory_iterator(copy)) {
+    if (file.path().extension() == ".log") logged += file.file_size();
+  }
+  EXPECT_GT(logged, 0U) << "batch 3 came later";
+  EXPECT_LT(logged, 200U);
+  auto opened = open_count_store(*disk_, copy, OpenMode::kReadOnly, CountStoreOptions{});
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ(rows(**opened), rows(*store));
+  EXPECT_EQ(*(*opened)->last_record(), "three");
+  EXPECT_EQ(*(*opened)->sum_of_file_digests(), digest(rows(*store)));
+}
+
 // Every bit of a table file that a scan passes over could be read by a commit's readers: none is.
 TEST_F(CountStoreTest, AScanSeesEveryFlippedByteOfATableFile) {
   auto store = open(OpenMode::kCreate, 50);

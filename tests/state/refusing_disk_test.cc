@@ -2,8 +2,11 @@
 // done is exact, whichever one was refused.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <map>
+#include <thread>
 
 #include "state/count_store.h"
 #include "tests/support/batches.h"
@@ -102,6 +105,41 @@ TEST_F(RefusingDiskTest, AStagedFileThatCannotBeReadEndsTheCommitAndLeavesTheSta
     EXPECT_TRUE(holds(**again, done ? large : kBefore).ok());
   }
   EXPECT_GT(refused, 0) << "no read was refused: the test proves nothing";
+}
+
+// A job that waits for it must hear of it: it may have nothing to commit.
+TEST_F(RefusingDiskTest, ALogThatCannotBeWrittenOutIsNotWaitedForInVain) {
+  bool done = false;
+  int refused = 0;
+  for (int at = 1; !done; ++at) {
+    SCOPED_TRACE("the operation on a table file that is refused: " + std::to_string(at));
+    renew();
+    std::atomic<bool> is_due = false;  // an opening writes the log out too
+    FailingDisk failing(*disk_, {.at = at, .chosen = [&](const FailingDisk::Operation& operation) {
+                                   return is_due && operation.kind != FailingDisk::Kind::kRead &&
+                                          operation.path.ends_with(".sst");
+                                 }});
+    {
+      auto store = open_small_state(failing, path_, OpenMode::kReadWrite);
+      ASSERT_TRUE(store.ok()) << store.status();
+      ASSERT_TRUE(commit(**store, kBefore).ok());
+      is_due = true;
+      absl::StatusOr<bool> is_short = (*store)->shorten_log();
+      for (int asked = 0; is_short.ok() && !*is_short && asked < 6000; ++asked) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        is_short = (*store)->shorten_log();
+      }
+      done = !failing.has_refused();
+      refused += done ? 0 : 1;
+      EXPECT_EQ(is_short.ok(), done) << is_short.status();
+      EXPECT_TRUE(done ? is_short.value_or(false) : absl::IsResourceExhausted(is_short.status()))
+          << is_short.status();
+    }
+    auto again = open_small_state(*disk_, path_, OpenMode::kReadWrite);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_TRUE(holds(**again, kBefore).ok());
+  }
+  EXPECT_GT(refused, 0) << "nothing was refused: the test proves nothing";
 }
 
 // Whichever operation is refused, once or for good: what is said to be done is exact.

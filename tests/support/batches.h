@@ -20,6 +20,7 @@ inline absl::StatusOr<std::unique_ptr<CountStore>> open_small_state(Disk& disk,
                                                                     OpenMode mode) {
   CountStoreOptions options;
   options.ingest_above_users = 40;
+  options.most_logged_rows = 8;
   return open_count_store(disk, path, mode, options);
 }
 

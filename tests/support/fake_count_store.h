@@ -126,6 +126,7 @@ class FakeCountStore final : public CountStore {
     for (const auto& [user, count] : state_->counts) sum += digest_of(user, count.clicks);
     return sum;
   }
+  absl::StatusOr<bool> shorten_log() override { return true; }
   absl::Status snapshot_to(const std::string& path) override {
     const std::lock_guard lock(state_->mutex);
     if (!state_->fail_next_snapshot.ok()) return state_->fail_next_snapshot;
