@@ -224,10 +224,14 @@ absl::Status Checkpoint::mark_shown() {
 absl::Status Checkpoint::note_last(WitnessOf what) {
   const Witness last = Witness::of(last_);
   const absl::Status written = write_witness(disk_, layout_, what, last);
-  if (absl::IsDataLoss(written)) {
-    return with_next_step(written, "remove it and start again: the last batch is shown again");
+  if (!written.ok() && !absl::IsNotFound(written)) {
+    const std::string cure = absl::IsDataLoss(written) ? "remove it" : "mend the disk";
+    const bool was_shown = what == WitnessOf::kShown;
+    return with_next_step(
+        written, fmt::format("{} and start again: batch {}, which is committed, is shown {}", cure,
+                             last_.batch, was_shown ? "again" : "then"));
   }
-  if (!absl::IsNotFound(written)) return written;
+  if (written.ok()) return written;
   if (absl::Status status = still_there(); !status.ok()) return status;
   return create_witness(disk_, layout_, what, last);  // a person removed it
 }

@@ -2,8 +2,8 @@
 // directory's shared lock only while it opens the state, so that a job can start at any time.
 //
 // While a job is running the state under it changes; a view that was caught in between does not
-// pass verification (digests, SHOWN) and is taken again, so what is returned is the state of one
-// whole batch, never a torn one (I3, I8).
+// pass verification (digests, witnesses) and is taken again, so what is returned is the state of
+// one whole batch, never a torn one (I3, I8).
 #pragma once
 
 #include <memory>

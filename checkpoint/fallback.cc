@@ -46,14 +46,19 @@ std::string words_of(const absl::Status& damage) {
 absl::StatusOr<FallbackPlan> plan_fallback(Disk& disk, const CheckpointLayout& layout,
                                            const StoreOpener& open_state,
                                            const absl::Status& damage) {
-  // SHOWN must be there and whole: it alone knows which epoch was reached. A damaged COMMITTED is
-  // no proof of anything but its own damage.
+  // SHOWN must be there and whole: it alone knows which epoch was reached. A damaged witness is no
+  // proof of anything but its own damage.
   auto shown = read_witness(disk, layout, WitnessOf::kShown);
-  if (absl::IsNotFound(shown.status())) return damage;
-  const absl::Status committed = read_witness(disk, layout, WitnessOf::kCommitted).status();
-  for (const absl::Status& s : {shown.status(), committed}) {
-    if (absl::IsDataLoss(s)) return damage;
-    if (!s.ok() && !absl::IsNotFound(s)) return s;
+  if (absl::IsNotFound(shown.status())) {
+    return refuse(damage, layout.shown_file() +
+                              " is missing, which alone knows the epoch: restore the checkpoint "
+                              "from a backup");
+  }
+  auto committed = read_witness(disk, layout, WitnessOf::kCommitted);
+  if (absl::IsNotFound(committed.status())) committed = shown;
+  for (const absl::Status& s : {shown.status(), committed.status()}) {
+    if (absl::IsDataLoss(s)) return s == damage ? s : refuse(damage, message_of(s));
+    if (!s.ok()) return s;
   }
   if (exists(disk, layout.live_damaged())) {
     return refuse(damage,
@@ -67,7 +72,7 @@ absl::StatusOr<FallbackPlan> plan_fallback(Disk& disk, const CheckpointLayout& l
   for (auto name = snapshots->rbegin(); name != snapshots->rend(); ++name) {
     auto record = read_whole(disk, layout, name->batch, open_state);
     if (record.ok()) {
-      plan.next_epoch = std::max(shown->epoch, record->epoch) + 1;
+      plan.next_epoch = std::max({committed->epoch, shown->epoch, record->epoch}) + 1;
       plan.record = std::move(*record);
       return plan;
     }

@@ -139,6 +139,10 @@ absl::Status Repair::prepare(ChangeMode mode) {
 }
 
 absl::Status Repair::read_live() {
+  for (const WitnessOf what : {WitnessOf::kCommitted, WitnessOf::kShown}) {
+    const absl::Status witness = read_witness(disk_, layout_, what).status();
+    if (!witness.ok() && !absl::IsNotFound(witness)) return witness;  // nothing of the state
+  }
   const auto read = [this]() -> absl::StatusOr<CommitRecord> {
     auto store = open_state_(disk_, layout_.live(), OpenMode::kReadOnly);
     if (!store.ok()) return store.status();
@@ -175,7 +179,8 @@ absl::Status Repair::become_batch(std::string command, std::int64_t time_ms,
   if (!committed.ok()) return committed.status();
   auto newest = newest_snapshot(disk_, layout_);
   if (!newest.ok()) return newest.status();
-  record->epoch = 1 + std::max({record->epoch, shown->epoch, live_ ? live_->epoch : 0});
+  record->epoch =
+      1 + std::max({record->epoch, committed->epoch, shown->epoch, live_ ? live_->epoch : 0});
   record->batch = 1 + std::max({record->batch, committed->batch, shown->batch, *newest,
                                 live_ ? live_->batch : 0});
   record->time_ms = time_ms;

@@ -65,8 +65,8 @@ class SnapshotKeeper {
   // batch yet.
   absl::StatusOr<bool> take(CountStore& store, const CommitRecord& last);
 
-  // The last one before a stop: waits for the one under way, takes one of `last`, and reads back
-  // what is new for as long as `may_read` holds.
+  // The last one before a stop: waits for the one under way and for the log to be written out,
+  // takes one of `last`, and reads back what is new for as long as `may_read` holds.
   absl::Status finish(CountStore& store, const CommitRecord& last,
                       const std::function<bool()>& may_read);
 

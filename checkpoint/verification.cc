@@ -38,7 +38,7 @@ absl::Status check_digest(const CommitRecord& record, const CountStore& store) {
 absl::Status check_against_committed(Disk& disk, const CheckpointLayout& layout,
                                      const CommitRecord& record) {
   auto committed = read_witness(disk, layout, WitnessOf::kCommitted);
-  if (absl::IsNotFound(committed.status())) return absl::OkStatus();  // never opened for writing
+  if (absl::IsNotFound(committed.status())) return absl::OkStatus();  // it is made anew
   if (!committed.ok()) return committed.status();
   return check_witness(WitnessOf::kCommitted, *committed, record).status();
 }

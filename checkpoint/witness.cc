@@ -5,6 +5,7 @@
 #include <array>
 #include <cinttypes>
 #include <cstdio>
+#include <optional>
 #include <tuple>
 
 #include "base/hash.h"
@@ -35,24 +36,33 @@ std::string encode(WitnessOf what, const Witness& witness) {
   return fmt::format("{} check {:016x}\n", said, hash64(said));
 }
 
+// Nothing if it is not a whole line of its own.
+std::optional<Witness> parse(WitnessOf what, const std::string& text) {
+  Witness witness;
+  std::array<char, 33> digest{};
+  const int fields = std::sscanf(
+      text.c_str(), "clicktally %*[a-z] 1 epoch %" SCNd64 " batch %" SCNd64 " digest %32[0-9a-f]",
+      &witness.epoch, &witness.batch, digest.data());
+  if (fields != 3 || !from_hex(digest.data(), &witness.digest)) return std::nullopt;
+  return text == encode(what, witness) ? std::optional(witness) : std::nullopt;
+}
+
+// A running job may overwrite the line while it is read, half of it old and half new.
+constexpr int kReadings = 3;
+
 }  // namespace
 
 absl::StatusOr<Witness> read_witness(Disk& disk, const CheckpointLayout& layout, WitnessOf what) {
   const std::string path = layout.root() + "/" + name_of(what);
-  auto text = read_file(disk, path, 4096);
-  if (absl::IsDataLoss(text.status())) {
-    return absl::DataLossError(fmt::format("{}; {}", message_of(text.status()), next_step(what)));
+  for (int reading = 0; reading < kReadings; ++reading) {
+    auto text = read_file(disk, path, 4096);
+    if (absl::IsDataLoss(text.status())) {
+      return absl::DataLossError(fmt::format("{}; {}", message_of(text.status()), next_step(what)));
+    }
+    if (!text.ok()) return text.status();
+    if (const auto witness = parse(what, *text)) return *witness;
   }
-  if (!text.ok()) return text.status();
-  Witness witness;
-  std::array<char, 33> digest{};
-  const int fields = std::sscanf(
-      text->c_str(), "clicktally %*[a-z] 1 epoch %" SCNd64 " batch %" SCNd64 " digest %32[0-9a-f]",
-      &witness.epoch, &witness.batch, digest.data());
-  const bool whole =
-      fields == 3 && from_hex(digest.data(), &witness.digest) && *text == encode(what, witness);
-  if (!whole) return absl::DataLossError(fmt::format("{}: damaged; {}", path, next_step(what)));
-  return witness;
+  return absl::DataLossError(fmt::format("{}: damaged; {}", path, next_step(what)));
 }
 
 absl::Status create_witness(Disk& disk, const CheckpointLayout& layout, WitnessOf what,

@@ -62,7 +62,8 @@ struct CountStoreOptions {
   std::int64_t ingest_above_bytes = 1 << 20;
   int most_level0_files = 20;
   // A log of more rows than this is written out before a snapshot: whoever opens that would have to
-  // play it back, at some 5 us a row.
+  // play it back, at some 5 us a row. In a large state it takes more, one row for each 10,000 bytes
+  // of table files: ten such files make a compaction, which may rewrite them all.
   std::uint64_t most_logged_rows = 2000;
   std::size_t block_cache_bytes = 32 << 20;
   std::size_t memtable_bytes = 8 << 20;

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
-#include <rocksdb/perf_level.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/utilities/checkpoint.h>
 
@@ -16,8 +15,10 @@
 #include "state/dead_letter_row.h"
 #include "state/rocks_log_check.h"
 #include "state/rocks_parts.h"
+#include "state/rocks_slice.h"
 #include "state/rocks_statistics.h"
 #include "state/rocks_table_scan.h"
+#include "state/rocks_view.h"
 #include "state/statistics.h"
 
 namespace clicktally {
@@ -27,109 +28,10 @@ using rocksdb::Slice;
 
 constexpr std::string_view kCommitKey = "mcommit";
 
-Slice slice_of(std::string_view bytes) {
-  return {bytes.data(), bytes.size()};
-}
-std::string_view view_of(const Slice& slice) {
-  return {slice.data(), slice.size()};
-}
-
 std::string history_key(BatchId batch) {
   const auto slot = static_cast<std::uint16_t>(batch % kHistorySlots);
   return {'b', static_cast<char>(slot >> 8), static_cast<char>(slot & 0xFF)};
 }
-
-class RocksView final : public CountView {
- public:
-  RocksView(rocksdb::DB& db, std::function<absl::Status(const rocksdb::Status&)> status)
-      : db_(db), snapshot_(db.GetSnapshot()), status_(std::move(status)) {}
-  ~RocksView() override { db_.ReleaseSnapshot(snapshot_); }
-
-  absl::Status scan(UserKey from, UserKey to,
-                    const std::function<bool(const UserCount&)>& visit) const override {
-    // Nobody reads what RocksDB counts for each thread; counting is a tenth of a scan.
-    rocksdb::SetPerfLevel(rocksdb::kDisable);
-    rocksdb::ReadOptions options = read_options();
-    options.fill_cache = false;  // each block is read once, and would drive others out
-    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(options));
-    const StateKey first(from);
-    for (rows->Seek(slice_of(first.bytes())); rows->Valid(); rows->Next()) {
-      if (rows->key()[0] != kUserPrefix) break;
-      const auto user = StateKey::parse(view_of(rows->key()));
-      const auto count = CountValue::parse(view_of(rows->value()));
-      if (!user || !count) return absl::DataLossError("the state holds a row that is no count");
-      if (*user > to || !visit({*user, count->clicks, count->last_batch})) break;
-    }
-    return status_(rows->status());
-  }
-
-  absl::StatusOr<std::optional<UserCount>> get(UserKey user) const override {
-    const StateKey key(user);
-    std::string value;
-    const rocksdb::Status found = db_.Get(read_options(), slice_of(key.bytes()), &value);
-    if (found.IsNotFound()) return std::nullopt;
-    if (!found.ok()) return status_(found);
-    const auto count = CountValue::parse(value);
-    if (!count) return absl::DataLossError("the state holds a row that is no count");
-    return UserCount{user, count->clicks, count->last_batch};
-  }
-
-  absl::Status get_sorted(std::span<const UserKey> users,
-                          const std::function<void(const UserCount&)>& visit) const override {
-    for (; !users.empty(); users = users.subspan(std::min(users.size(), kUsersAtOnce))) {
-      const absl::Status got = get_some(users.first(std::min(users.size(), kUsersAtOnce)), visit);
-      if (!got.ok()) return got;
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status scan_dead_letters(
-      PartitionId partition, Offset from,
-      const std::function<bool(const DeadLetter&)>& visit) const override {
-    const std::unique_ptr<rocksdb::Iterator> rows(db_.NewIterator(read_options()));
-    for (rows->Seek(dead_letter_key(partition, from)); rows->Valid(); rows->Next()) {
-      if (rows->key()[0] != kDeadLetterPrefix) break;
-      if (rows->value().empty()) continue;  // forgotten
-      const auto letter = parse_dead_letter(view_of(rows->key()), view_of(rows->value()));
-      if (!letter) return absl::DataLossError("the state holds a row that is no dead letter");
-      if (letter->partition != partition || !visit(*letter)) break;
-    }
-    return status_(rows->status());
-  }
-
- private:
-  static constexpr std::size_t kUsersAtOnce = 128;
-
-  absl::Status get_some(std::span<const UserKey> users,
-                        const std::function<void(const UserCount&)>& visit) const {
-    const std::vector<StateKey> keys(users.begin(), users.end());
-    std::array<Slice, kUsersAtOnce> slices;
-    std::array<rocksdb::PinnableSlice, kUsersAtOnce> values;
-    std::array<rocksdb::Status, kUsersAtOnce> found;
-    std::ranges::transform(keys, slices.begin(),
-                           [](const StateKey& key) { return slice_of(key.bytes()); });
-    db_.MultiGet(read_options(), db_.DefaultColumnFamily(), users.size(), slices.data(),
-                 values.data(), found.data(), /*sorted_input=*/true);
-    for (std::size_t i = 0; i < users.size(); ++i) {
-      if (found[i].IsNotFound()) continue;
-      if (!found[i].ok()) return status_(found[i]);
-      const auto count = CountValue::parse(view_of(values[i]));
-      if (!count) return absl::DataLossError("the state holds a row that is no count");
-      visit({users[i], count->clicks, count->last_batch});
-    }
-    return absl::OkStatus();
-  }
-
-  rocksdb::ReadOptions read_options() const {
-    rocksdb::ReadOptions options;
-    options.snapshot = snapshot_;
-    return options;
-  }
-
-  rocksdb::DB& db_;
-  const rocksdb::Snapshot* snapshot_;
-  std::function<absl::Status(const rocksdb::Status&)> status_;
-};
 
 class RocksCountStore final : public CountStore, public Statistics {
  public:
@@ -156,8 +58,8 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::StatusOr<std::string> last_record() const override { return value_of(kCommitKey); }
   absl::StatusOr<std::optional<std::string>> history(BatchId batch) const override;
   absl::StatusOr<std::unique_ptr<CountView>> view() const override {
-    return std::make_unique<RocksView>(
-        *db_, [this](const rocksdb::Status& status) { return status_of(status); });
+    return make_rocks_view(*db_,
+                           [this](const rocksdb::Status& status) { return status_of(status); });
   }
   absl::StatusOr<Digest> sum_of_file_digests() const override;
   absl::StatusOr<UserBounds> user_bounds() const override;
@@ -345,10 +247,15 @@ absl::StatusOr<std::optional<std::string>> RocksCountStore::history(BatchId batc
 }
 
 absl::StatusOr<bool> RocksCountStore::shorten_log() {
-  if (absl::Status s = status_of(watch_->error()); !s.ok()) return s;  // it would never be done
-  if (number_of(rocksdb::DB::Properties::kNumImmutableMemTable) > 0) return false;
+  if (number_of(rocksdb::DB::Properties::kNumImmutableMemTable) > 0) {
+    const absl::Status failed = status_of(watch_->error());
+    if (!failed.ok()) return failed;  // it would never be written
+    return false;
+  }
   const std::uint64_t rows = number_of(rocksdb::DB::Properties::kNumEntriesActiveMemTable);
-  if (log_is_shortened_ || rows <= options_.most_logged_rows) return true;
+  const std::uint64_t few = std::max(
+      options_.most_logged_rows, number_of(rocksdb::DB::Properties::kLiveSstFilesSize) / 10'000);
+  if (log_is_shortened_ || rows <= few) return true;
   log_is_shortened_ = true;
   rocksdb::FlushOptions beside;
   beside.wait = false;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "state/rocks_slice.h"
 #include "state/rocks_table_check.h"
 
 namespace clicktally {
@@ -13,10 +14,6 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 using Debug = rocksdb::IODebugContext;
-
-std::string_view view_of(const Slice& slice) {
-  return {slice.data(), slice.size()};
-}
 
 class RandomAdapter final : public rocksdb::FSRandomAccessFile {
  public:

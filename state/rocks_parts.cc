@@ -17,16 +17,13 @@
 #include "model/state_key.h"
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
+#include "state/rocks_slice.h"
 #include "state/rocks_statistics.h"
 
 namespace clicktally {
 namespace {
 
 using rocksdb::Slice;
-
-std::string_view view_of(const Slice& slice) {
-  return {slice.data(), slice.size()};
-}
 
 // Adds up all operands of a user in one pass. RocksDB's own AssociativeMergeOperator would build a
 // string for each of them, which in a compaction of many files costs more than the merging.

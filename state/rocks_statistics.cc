@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "model/state_key.h"
 #include "state/count_value.h"
+#include "state/rocks_slice.h"
 
 namespace clicktally {
 namespace {
@@ -38,18 +39,10 @@ UsersOfFile users_of(const rocksdb::TableProperties& properties) {
   return {0, static_cast<std::int64_t>(properties.num_entries)};
 }
 
-Slice slice_of(const StateKey& key) {
-  return {key.bytes().data(), key.bytes().size()};
-}
-
-std::string_view view_of(const Slice& slice) {
-  return {slice.data(), slice.size()};
-}
-
 std::uint64_t bytes_between(rocksdb::DB& db, UserKey from, UserKey to) {
   const StateKey first(from);
   const StateKey last(to);
-  const rocksdb::Range range(slice_of(first), slice_of(last));
+  const rocksdb::Range range(slice_of(first.bytes()), slice_of(last.bytes()));
   std::uint64_t bytes = 0;
   rocksdb::SizeApproximationOptions options;
   options.files_size_error_margin = -1;  // exact to a block

@@ -8,16 +8,13 @@
 #include "model/state_key.h"
 #include "state/count_value.h"
 #include "state/rocks_parts.h"
+#include "state/rocks_slice.h"
 
 namespace clicktally {
 namespace {
 
 // Few enough rows to lie in one or two blocks, so that a slow pace is an even one.
 constexpr std::uint64_t kRowsAtOnce = 1024;
-
-std::string_view view_of(const rocksdb::Slice& slice) {
-  return {slice.data(), slice.size()};
-}
 
 }  // namespace
 

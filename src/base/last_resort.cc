@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -110,3 +111,16 @@ void install_last_resort(const char* program) {
 }
 
 }  // namespace clicktally
+
+// Instead of libc's. librdkafka asserts what its allocations give; without memory that is not a
+// bug.
+extern "C" __attribute__((__noreturn__)) void __assert_fail(const char* assertion, const char* file,
+                                                            unsigned line,
+                                                            const char* function) noexcept {
+  for (const char* allocates :
+       {"rd_calloc", "rd_malloc", "rd_realloc", "rd_strdup", "rd_strndup"}) {
+    if (std::strcmp(function, allocates) == 0) clicktally::leave(clicktally::kNoMemory);
+  }
+  std::fprintf(stderr, "%s:%u: %s: Assertion `%s' failed.\n", file, line, function, assertion);
+  std::abort();
+}

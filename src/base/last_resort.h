@@ -3,14 +3,15 @@
 //
 // A failed allocation ends the process where it happens: unwinding through a library that is not
 // made for it (RocksDB would keep its locks) could hang. A thread that does not start is met with
-// three nets, the finest first:
+// four nets, the finest first:
 //   1 the root of each of our threads runs its body in status_of_body(): the job fails in order
 //   2 main turns what is thrown on its own thread into a status
 //   3 std::terminate says one line and leaves with the exit code of kResourceExhausted. It catches
 //     what is thrown on a thread of RocksDB or in a destructor.
+//   4 librdkafka asserts what its allocations give; __assert_fail is ours, and leaves like 3
 // The checkpoint is whole at any moment, so leaving loses nothing that was shown. Only a library in
-// C that calls abort() itself is beyond reach: librdkafka does so where malloc() fails, and where a
-// thread for its group coordinator does not start; check_threads() makes that unlikely.
+// C that calls abort() itself is beyond reach: librdkafka does so where a thread for its group
+// coordinator does not start; check_threads() makes that unlikely.
 #pragma once
 
 #include "absl/status/status.h"

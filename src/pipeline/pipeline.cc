@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <thread>
 
-#include "absl/strings/escaping.h"
 #include "base/crash_points.h"
 #include "base/last_resort.h"
 #include "base/log.h"
@@ -23,8 +22,6 @@ constexpr auto kIdle = std::chrono::milliseconds(100);
 constexpr std::int64_t kShortestTriggerMs = 10;
 // A stop must be over within seconds; what is not read back by then is read by the next run.
 constexpr std::int64_t kReadBackAtStopMs = 1000;
-// A topic full of rubbish must not fill the log too.
-constexpr std::int64_t kBetweenReportsMs = 1000;
 
 }  // namespace
 
@@ -36,6 +33,7 @@ Pipeline::Pipeline(Source& source, Checkpoint& checkpoint, Sink& sink, const Clo
       clock_(clock),
       stop_(stop),
       options_(options),
+      report_(clock),
       accumulators_(static_cast<std::size_t>(options.workers),
                     Accumulator(options.keep_dead_letters)) {}
 
@@ -304,7 +302,7 @@ absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   if (!committed.ok()) return committed;
   log_debug("batch {} committed", next.batch);
   reached(CrashPoint::kCommitted);
-  report(next.batch, deltas);
+  report_.say(next.batch, deltas);
   new_partitions_.clear();
   share_limits();
   if (absl::Status s = checkpoint_.failure(); !s.ok()) return s;
@@ -314,34 +312,6 @@ absl::Status Pipeline::commit_and_show(ClosedBatch batch) {
   source_.report_committed(committed_next);
   reached(CrashPoint::kOffsetsReported);
   return absl::OkStatus();
-}
-
-// What the batch held. A batch of nothing but clicks and other events is for debugging only.
-void Pipeline::report(BatchId batch, const BatchDeltas& deltas) {
-  PartitionCounters sum;
-  std::int64_t newest_ms = -1;
-  for (const auto& [id, partition] : deltas.partitions) {
-    sum += partition.counters;
-    if (partition.last) newest_ms = std::max(newest_ms, partition.last->timestamp_ms);
-  }
-  const bool odd = sum.rejected() + sum.repeated > 0;
-  std::string line = fmt::format("batch {}: {}", batch, text_of(sum));
-  if (newest_ms >= 0) {
-    line += fmt::format(", newest record {} ms old", clock_.wall_ms() - newest_ms);
-  }
-  if (const auto& first = deltas.first_rejected) {
-    line += fmt::format("; partition {} offset {} is {}, {}: \"{}\"", first->partition,
-                        first->offset, kRejectionCauseNames[static_cast<std::size_t>(first->cause)],
-                        first->detail, first->value);
-  }
-  const std::int64_t now_ms = clock_.monotonic_ms();
-  const bool often = reported_ms_ != 0 && now_ms - reported_ms_ < kBetweenReportsMs;
-  if (!odd || often) {
-    log_debug("{}", line);
-    return;
-  }
-  reported_ms_ = now_ms;
-  log_info("{}", line);
 }
 
 // One more than the sink wants tells whether there are more.

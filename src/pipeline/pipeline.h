@@ -1,6 +1,6 @@
 // The way of the data, written once. Read run() in pipeline.cc first.
 //
-//     source -> decode -> aggregate -> [trigger] -> checkpoint (one atomic commit) -> sink -> SHOWN
+//     source -> decode -> aggregate -> [trigger] -> checkpoint (one atomic commit) -> sink
 //
 // Invariants kept here
 //   I1   a batch holds the deltas of exactly the offsets that its record says.
@@ -27,6 +27,7 @@
 #include "aggregate/accumulator.h"
 #include "base/clock.h"
 #include "checkpoint/checkpoint.h"
+#include "pipeline/batch_report.h"
 #include "pipeline/gate.h"
 #include "pipeline/start_up.h"
 #include "sink/sink.h"
@@ -91,7 +92,6 @@ class Pipeline {
   void set_limits();
   absl::StatusOr<ClosedBatch> close_batch();
   absl::Status commit_and_show(ClosedBatch batch);
-  void report(BatchId batch, const BatchDeltas& deltas);
   absl::Status show(std::span<const UserClicks> changed, bool again);
   absl::StatusOr<std::vector<UserClicks>> rows_of(std::span<const UserKey> changed) const;
   std::size_t rows_to_ask_for() const;
@@ -102,6 +102,7 @@ class Pipeline {
   const Clock& clock_;
   const std::atomic<bool>& stop_;
   const PipelineOptions options_;
+  BatchReport report_;
 
   Gate gate_;
   std::vector<Accumulator> accumulators_;  // one a worker; touched inside the gate
@@ -116,7 +117,6 @@ class Pipeline {
   bool caught_up_once_ = false;
   std::optional<std::int64_t> duration_ms_;  // of the last batch
   std::int64_t snapshot_ms_ = 0;             // when the last one was taken, on the monotonic clock
-  std::int64_t reported_ms_ = 0;             // when the last odd batch was, on the monotonic clock
   std::int64_t triggers_ = 0;  // whose turn it is when a quota is too small for all partitions
 };
 

@@ -7,6 +7,11 @@
 #include <system_error>
 #include <thread>
 
+// libc's, which assert.h declares only where assertions are on.
+extern "C" __attribute__((__noreturn__)) void __assert_fail(const char* assertion, const char* file,
+                                                            unsigned line,
+                                                            const char* function) noexcept;
+
 namespace clicktally {
 namespace {
 
@@ -55,8 +60,16 @@ TEST(LastResortDeathTest, AThreadThatRunsWhileTheFailedStartOfAnotherIsUnwoundTo
       ::testing::ExitedWithCode(7), "program: the system gives no more threads or memory;");
 }
 
+TEST(LastResortDeathTest, AnAssertionOfLibrdkafkasAllocationsIsAShortage) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(end_with_net([] { __assert_fail("p", "rd.h", 134, "rd_calloc"); }),
+              ::testing::ExitedWithCode(7), "program: the system gives no more memory; [^\n]+\n$");
+}
+
 TEST(LastResortDeathTest, ABugIsStillACrash) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(end_with_net([] { __assert_fail("x == y", "a.c", 7, "f"); }),
+              ::testing::KilledBySignal(SIGABRT), "a.c:7: f: Assertion `x == y' failed.\n");
   EXPECT_EXIT(end_with_net([] { std::thread([] { throw std::runtime_error("a bug"); }).join(); }),
               ::testing::KilledBySignal(SIGABRT), "program: a bug\n");
 }

@@ -67,6 +67,26 @@ TEST_F(SnapshotsTest, OneIsTakenEveryIntervalAndOneAtACleanStop) {
   EXPECT_EQ(snapshots().back(), checkpoint_->last().batch);
 }
 
+TEST_F(SnapshotsTest, OneWaitsUntilTheLogIsWrittenOutAlsoAtAStop) {
+  options_.trigger_ms = kTickMs;
+  options_.snapshot_ms = 30;
+  state_->log_is_long = 4;
+  std::thread job([this] { EXPECT_TRUE(run().ok()); });
+  source_.append(0, click_of(1));
+  EXPECT_TRUE(eventually_has(0));
+  stop_ = true;
+  job.join();
+  EXPECT_EQ(state_->log_is_long, 0);
+  stop_ = false;
+  options_.snapshot_ms = 0;
+  options_.available_now = true;
+  state_->log_is_long = 4;
+  source_.append(0, click_of(2));
+  ASSERT_TRUE(run().ok());
+  EXPECT_EQ(state_->log_is_long, 0);
+  EXPECT_EQ(snapshots().back(), checkpoint_->last().batch);
+}
+
 TEST_F(SnapshotsTest, OneIsTakenWhenAskedForWithoutABatchOfItsOwn) {
   std::atomic<bool> wanted{false};
   options_.snapshot_wanted = &wanted;

@@ -22,6 +22,7 @@ struct FakeState {
   Digest digest_error = 0;  // added to what the files say
   absl::Status fail_next_commit;
   absl::Status fail_next_snapshot;
+  int log_is_long = 0;  // for so many times it is asked
   int commits = 0;
   std::atomic<int> scans = 0;
   // A copied store's directory holds its place in here, in the file kCopyName.
@@ -126,7 +127,10 @@ class FakeCountStore final : public CountStore {
     for (const auto& [user, count] : state_->counts) sum += digest_of(user, count.clicks);
     return sum;
   }
-  absl::StatusOr<bool> shorten_log() override { return true; }
+  absl::StatusOr<bool> shorten_log() override {
+    const std::lock_guard lock(state_->mutex);
+    return state_->log_is_long == 0 || --state_->log_is_long == 0;
+  }
   absl::Status snapshot_to(const std::string& path) override {
     const std::lock_guard lock(state_->mutex);
     if (!state_->fail_next_snapshot.ok()) return state_->fail_next_snapshot;
