@@ -224,16 +224,15 @@ absl::Status Checkpoint::mark_shown() {
 absl::Status Checkpoint::note_last(WitnessOf what) {
   const Witness last = Witness::of(last_);
   const absl::Status written = write_witness(disk_, layout_, what, last);
-  if (!written.ok() && !absl::IsNotFound(written)) {
-    const std::string cure = absl::IsDataLoss(written) ? "remove it" : "mend the disk";
-    const bool was_shown = what == WitnessOf::kShown;
-    return with_next_step(
-        written, fmt::format("{} and start again: batch {}, which is committed, is shown {}", cure,
-                             last_.batch, was_shown ? "again" : "then"));
-  }
   if (written.ok()) return written;
-  if (absl::Status status = still_there(); !status.ok()) return status;
-  return create_witness(disk_, layout_, what, last);  // a person removed it
+  if (absl::IsNotFound(written)) {  // a person removed it, or the checkpoint
+    const absl::Status there = still_there();
+    return there.ok() ? create_witness(disk_, layout_, what, last) : there;
+  }
+  return with_next_step(
+      written, fmt::format("{} and start again: batch {}, which is committed, is shown {}",
+                           absl::IsDataLoss(written) ? "remove it" : "mend the disk", last_.batch,
+                           what == WitnessOf::kShown ? "again" : "then"));
 }
 
 // Somebody may have removed or moved the directory under the running job.

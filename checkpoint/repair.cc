@@ -141,7 +141,7 @@ absl::Status Repair::prepare(ChangeMode mode) {
 absl::Status Repair::read_live() {
   for (const WitnessOf what : {WitnessOf::kCommitted, WitnessOf::kShown}) {
     const absl::Status witness = read_witness(disk_, layout_, what).status();
-    if (!witness.ok() && !absl::IsNotFound(witness)) return witness;  // nothing of the state
+    if (!witness.ok() && !absl::IsNotFound(witness)) return witness;  // says nothing of the state
   }
   const auto read = [this]() -> absl::StatusOr<CommitRecord> {
     auto store = open_state_(disk_, layout_.live(), OpenMode::kReadOnly);

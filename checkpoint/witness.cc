@@ -18,9 +18,8 @@ std::string_view word_of(WitnessOf what) {
   return what == WitnessOf::kCommitted ? "committed" : "shown";
 }
 
-const char* name_of(WitnessOf what) {
-  return what == WitnessOf::kCommitted ? CheckpointLayout::kCommittedName
-                                       : CheckpointLayout::kShownName;
+std::string path_of(const CheckpointLayout& layout, WitnessOf what) {
+  return what == WitnessOf::kCommitted ? layout.committed_file() : layout.shown_file();
 }
 
 std::string next_step(WitnessOf what) {
@@ -53,7 +52,7 @@ constexpr int kReadings = 3;
 }  // namespace
 
 absl::StatusOr<Witness> read_witness(Disk& disk, const CheckpointLayout& layout, WitnessOf what) {
-  const std::string path = layout.root() + "/" + name_of(what);
+  const std::string path = path_of(layout, what);
   for (int reading = 0; reading < kReadings; ++reading) {
     auto text = read_file(disk, path, 4096);
     if (absl::IsDataLoss(text.status())) {
@@ -67,12 +66,14 @@ absl::StatusOr<Witness> read_witness(Disk& disk, const CheckpointLayout& layout,
 
 absl::Status create_witness(Disk& disk, const CheckpointLayout& layout, WitnessOf what,
                             const Witness& witness) {
-  return publish_file(disk, layout.root(), name_of(what), encode(what, witness));
+  const char* name = what == WitnessOf::kCommitted ? CheckpointLayout::kCommittedName
+                                                   : CheckpointLayout::kShownName;
+  return publish_file(disk, layout.root(), name, encode(what, witness));
 }
 
 absl::Status write_witness(Disk& disk, const CheckpointLayout& layout, WitnessOf what,
                            const Witness& witness) {
-  return disk.overwrite(layout.root() + "/" + name_of(what), encode(what, witness));
+  return disk.overwrite(path_of(layout, what), encode(what, witness));
 }
 
 absl::StatusOr<bool> check_witness(WitnessOf what, const Witness& witness,

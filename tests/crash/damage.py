@@ -1,9 +1,9 @@
 """A killed job's checkpoint, damaged in one place and started: every bit of the log's record headers, of
 CURRENT, job.json, COMMITTED and SHOWN, a bit of every byte of MANIFEST, and thousands of random bits, cuts,
 missing, zeroed and swapped bytes anywhere. It was killed between the output of a batch and the note in SHOWN,
-where the end of the log and COMMITTED alone know of that batch. Records below the oldest snapshot are gone from the topic, and a new
-job would begin at its end: neither counting anew nor beginning anew can look right. Each time the job goes
-on exactly, or says that it falls back and is exact from there, or refuses (I5)."""
+where the end of the log and COMMITTED alone know of that batch. Records below the oldest snapshot are gone
+from the topic, and a new job would begin at its end: neither counting anew nor beginning anew can look right.
+Each time the job goes on exactly, or says that it falls back and is exact from there, or refuses (I5)."""
 
 import random
 
