@@ -245,17 +245,16 @@ void Pipeline::set_limits() {
     for (const auto& [id, partition] : status) limits.emplace(id, partition.next);
   }
   if (options_.max_offsets_per_trigger) {
-    std::int64_t left = *options_.max_offsets_per_trigger;
-    std::map<PartitionId, std::int64_t> backlog;
+    std::map<PartitionId, BatchProgress> partitions;
     for (const auto& [id, partition] : status) {
-      left -= partition.next - committed_next(id);
       const Offset end =
           limits.contains(id) ? limits[id] : std::max(partition.latest_known, partition.next);
-      backlog[id] = std::max<std::int64_t>(0, end - partition.next);
+      partitions[id] = {.read = partition.next - committed_next(id),
+                        .backlog = std::max<std::int64_t>(0, end - partition.next)};
     }
-    const auto shares = share_quota(std::max<std::int64_t>(0, left), backlog, triggers_);
+    const auto shares = share_quota(*options_.max_offsets_per_trigger, partitions, triggers_);
     for (const auto& [id, share] : shares) {
-      const Offset limit = status.at(id).next + share;
+      const Offset limit = committed_next(id) + share;
       const auto target = limits.find(id);
       limits[id] = target == limits.end() ? limit : std::min(limit, target->second);
     }
