@@ -140,8 +140,7 @@ absl::StatusOr<CommitRecord> write_state(Disk& disk, const std::string& path,
   Totals totals(options);
   const absl::Status merged = sorter->merge([&](std::span<const UserClicks> rows) {
     if (absl::Status s = totals.add(rows); !s.ok()) return s;
-    const std::string bytes = encode_commit_record(totals.record());
-    return (*store)->commit({.batch = 0, .record = bytes, .changed = rows});
+    return (*store)->commit({.batch = 0, .changed = rows, .first_counts = true});
   });
   if (!merged.ok()) return merged;
   const CommitRecord record = totals.record();

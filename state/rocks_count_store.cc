@@ -186,7 +186,8 @@ template <typename Writer>
 rocksdb::Status write_commit(Writer& writer, const StateCommit& commit) {
   rocksdb::Status status;
   const Slice record = slice_of(commit.record);
-  if (commit.batch != kNoBatch) status = writer.Put(history_key(commit.batch), record);
+  if (commit.batch != kNoBatch && !record.empty())
+    status = writer.Put(history_key(commit.batch), record);
   for (const DeadLetter& letter : commit.forgotten) {  // not deleted: a log holds no deletions (I5)
     if (status.ok()) status = writer.Put(dead_letter_key(letter.partition, letter.offset), "");
   }
@@ -195,13 +196,15 @@ rocksdb::Status write_commit(Writer& writer, const StateCommit& commit) {
     status =
         writer.Put(dead_letter_key(letter.partition, letter.offset), dead_letter_value(letter));
   }
-  if (status.ok()) status = writer.Put(slice_of(kCommitKey), record);
+  if (status.ok() && !record.empty()) status = writer.Put(slice_of(kCommitKey), record);
   std::array<char, CountValue::kSize> value{};
   for (const UserClicks& row : commit.changed) {
     if (!status.ok()) break;
     CountValue{row.clicks, commit.batch}.write_to(value.data());
     const StateKey key(row.user);
-    status = writer.Merge(slice_of(key.bytes()), Slice(value.data(), value.size()));
+    const Slice count(value.data(), value.size());
+    status = commit.first_counts ? writer.Put(slice_of(key.bytes()), count)
+                                 : writer.Merge(slice_of(key.bytes()), count);
   }
   return status;
 }

@@ -56,6 +56,36 @@ class CountStoreTest : public ::testing::Test {
   std::string path_ = dir_.file("state");
 };
 
+TEST_F(CountStoreTest, LaterBatchesAddToFirstCountsOnBothCommitPaths) {
+  for (const std::size_t ingest_above : {0U, 1000U}) {
+    std::filesystem::remove_all(path_);
+    auto store = open(OpenMode::kCreate, ingest_above);
+    const std::vector<UserClicks> low{{kNullUser, 3}, {-4, 5}};
+    const std::vector<UserClicks> high{{0, 7}, {9, 1}};
+    ASSERT_TRUE(store->commit({.batch = 0, .changed = low, .first_counts = true}).ok());
+    ASSERT_TRUE(store->commit({.batch = 0, .changed = high, .first_counts = true}).ok());
+    EXPECT_TRUE(absl::IsNotFound(store->last_record().status())) << "none was given";
+    const std::vector<UserClicks> more{{-4, 1}, {9, 1}, {10, 2}};
+    ASSERT_TRUE(store->commit({.batch = 1, .record = "1", .changed = more}).ok());
+    const Counts wanted = {{kNullUser, 3}, {-4, 6}, {0, 7}, {9, 2}, {10, 2}};
+    for (const OpenMode mode : {OpenMode::kReadWrite, OpenMode::kReadOnly}) {
+      EXPECT_EQ(rows(*store), wanted) << ingest_above;
+      EXPECT_EQ(*store->sum_of_file_digests(), digest(wanted)) << ingest_above;
+      store.reset();
+      store = open(mode, ingest_above);
+    }
+  }
+}
+
+TEST_F(CountStoreTest, FirstCountsOfAUserThatHasOneAlreadyAreDamageToTheDigest) {
+  auto store = open(OpenMode::kCreate, /*ingest_above=*/0);
+  const std::vector<UserClicks> row{{5, 2}};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(store->commit({.batch = 0, .changed = row, .first_counts = true}).ok());
+  }
+  EXPECT_NE(*store->sum_of_file_digests(), digest(rows(*store)));
+}
+
 TEST_F(CountStoreTest, CountsMergeOverBothCommitPathsAndSurviveReopening) {
   std::mt19937_64 random(7);
   Counts expected;

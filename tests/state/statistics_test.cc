@@ -65,6 +65,17 @@ TEST_F(StatisticsTest, TheBoundsHoldTheNumberOfUsersWhateverWasFlushedAndCompact
   EXPECT_TRUE(wide) << "files that share users cannot be told apart";
 }
 
+TEST_F(StatisticsTest, FilesOfFirstCountsLieBesideOneAnotherSoTheirUsersAreCountedExactly) {
+  for (UserKey from = 0; from < 3000; from += 1000) {
+    std::vector<UserClicks> changed;
+    for (UserKey user = from; user < from + 1000; ++user) changed.push_back({user, 1});
+    const StateCommit some{.batch = 0, .changed = changed, .first_counts = true};
+    ASSERT_TRUE(store_->commit(some).ok());
+  }
+  EXPECT_EQ(bounds().least, 3000);
+  EXPECT_EQ(bounds().most, 3000);
+}
+
 TEST_F(StatisticsTest, CutsPartTheRowsEvenlyAndAFewRowsHaveNone) {
   EXPECT_TRUE(statistics_of(*store_).split(4).empty());
   std::set<UserKey> users;
