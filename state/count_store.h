@@ -2,6 +2,7 @@
 //
 // Invariants kept here
 //   I3  a commit is all there or not there: counts, record and history travel in one atomic write.
+//       An import writes its counts first, and the record that makes them a state last.
 //   I4  the sum of the digests of the files and of the log's part equals the digest of the counts.
 //
 // Keys, one column family:

@@ -233,6 +233,15 @@ void Pipeline::share_limits() {
   set_limits();
 }
 
+// Inside the closed gate, at the end of a batch. A partition that gave nothing, say because of a
+// transaction that hangs, would keep its part of the quota from the others in every batch.
+void Pipeline::note_stuck() {
+  stuck_.clear();
+  for (const auto& [id, partition] : source_.status()) {
+    if (partition.next == committed_next(id)) stuck_.insert(id);
+  }
+}
+
 // Inside the closed gate.
 void Pipeline::set_limits() {
   if (!options_.available_now && !options_.max_offsets_per_trigger) return;
@@ -247,10 +256,16 @@ void Pipeline::set_limits() {
   if (options_.max_offsets_per_trigger) {
     std::map<PartitionId, BatchProgress> partitions;
     for (const auto& [id, partition] : status) {
-      const Offset end =
-          limits.contains(id) ? limits[id] : std::max(partition.latest_known, partition.next);
-      partitions[id] = {.read = partition.next - committed_next(id),
-                        .backlog = std::max<std::int64_t>(0, end - partition.next)};
+      const auto target = targets_.find(id);  // before the first fetch latest_known says nothing
+      const Offset known = std::max(partition.latest_known, partition.next);
+      const Offset end = limits.contains(id)        ? limits[id]
+                         : target != targets_.end() ? std::max(known, target->second)
+                                                    : known;
+      const std::int64_t read = partition.next - committed_next(id);
+      const std::int64_t backlog = std::max<std::int64_t>(0, end - partition.next);
+      const bool still_stuck = read == 0 && stuck_.contains(id);
+      partitions[id] = {.read = read,
+                        .backlog = still_stuck ? std::min<std::int64_t>(backlog, 1) : backlog};
     }
     const auto shares = share_quota(*options_.max_offsets_per_trigger, partitions, triggers_);
     for (const auto& [id, share] : shares) {
@@ -277,6 +292,7 @@ absl::StatusOr<Pipeline::ClosedBatch> Pipeline::close_batch() {
     }
     new_partitions_.merge(*added);
     ++triggers_;
+    note_stuck();
     set_limits();
     for (Accumulator& accumulator : accumulators_) parts.push_back(accumulator.take());
     batch.time_ms = clock_.wall_ms();

@@ -21,6 +21,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -89,6 +90,7 @@ class Pipeline {
   Offset committed_next(PartitionId id) const;
   bool quota_used();
   void share_limits();
+  void note_stuck();
   void set_limits();
   absl::StatusOr<ClosedBatch> close_batch();
   absl::Status commit_and_show(ClosedBatch batch);
@@ -113,6 +115,7 @@ class Pipeline {
   bool full_ = false;                // a share of memory is used up; guarded by mutex_
 
   std::map<PartitionId, Offset> targets_;         // the ends listed at this start
+  std::set<PartitionId> stuck_;                   // those that gave nothing to the last batch
   std::map<PartitionId, Offset> new_partitions_;  // being read, not in a commit yet
   bool caught_up_once_ = false;
   std::optional<std::int64_t> duration_ms_;  // of the last batch

@@ -325,6 +325,19 @@ TEST_F(PipelineTest, AQuotaOfOneStarvesNoPartitionWhileAnotherIsStuck) {
   EXPECT_EQ(counts().at(2), 1);
 }
 
+TEST_F(PipelineTest, APartitionThatIsStuckKeepsItsPartOfTheQuotaFromTheOthersForOneBatchOnly) {
+  options_.trigger_ms = kTickMs;
+  options_.max_offsets_per_trigger = 100;
+  source_.block_partition(0);
+  for (int i = 0; i < 2000; ++i) source_.append(0, click_of(1));
+  for (int i = 0; i < 400; ++i) source_.append(1, click_of(2));
+  std::thread job([&] { EXPECT_TRUE(run().ok()); });
+  EXPECT_TRUE(sink_.wait_for(5));
+  stop_ = true;
+  job.join();
+  EXPECT_GT(counts().at(2), 200) << "16 in the first batch, 99 in each that follows";
+}
+
 TEST_F(PipelineTest, ACheckpointOfAnotherTopicIsRefused) {
   options_.available_now = true;
   ASSERT_TRUE(run().ok());

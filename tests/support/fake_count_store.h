@@ -82,7 +82,8 @@ class FakeCountStore final : public CountStore {
     if (!state_->fail_next_commit.ok()) return state_->fail_next_commit;
     for (const UserClicks& row : commit.changed) {
       UserCount& count = state_->counts[row.user];
-      count = {row.user, count.clicks + row.clicks, commit.batch};
+      const std::int64_t before = commit.first_counts ? 0 : count.clicks;
+      count = {row.user, before + row.clicks, commit.batch};
     }
     for (const DeadLetter& letter : commit.forgotten) {
       state_->dead_letters.erase({letter.partition, letter.offset});
@@ -90,13 +91,14 @@ class FakeCountStore final : public CountStore {
     for (const DeadLetter& letter : commit.dead_letters) {
       state_->dead_letters[{letter.partition, letter.offset}] = letter;
     }
+    ++state_->commits;
+    if (commit.record.empty()) return absl::OkStatus();
     if (commit.batch != kNoBatch) {
       const auto slot = static_cast<std::uint16_t>(commit.batch % kHistorySlots);
       state_->history[slot] = std::string(commit.record);
     }
     state_->record = std::string(commit.record);
     state_->has_record = true;
-    ++state_->commits;
     return absl::OkStatus();
   }
   void drop_dead_letters_below(const std::map<PartitionId, Offset>& floors) override {
