@@ -233,12 +233,22 @@ void Pipeline::share_limits() {
   set_limits();
 }
 
-// Inside the closed gate, at the end of a batch. A partition that gave nothing, say because of a
-// transaction that hangs, would keep its part of the quota from the others in every batch.
+// Up to where there are records, as far as is known. Before the first fetch that is what was listed
+// at the start.
+Offset Pipeline::known_end(PartitionId id, const PartitionStatus& partition) const {
+  const auto target = targets_.find(id);
+  const Offset listed = target != targets_.end() ? target->second : 0;
+  return std::max({listed, partition.latest_known, partition.next});
+}
+
+// Inside the closed gate, at the end of a batch. A partition that had records and gave none, say
+// because of a transaction that hangs, would keep its part of the quota from the others for ever.
 void Pipeline::note_stuck() {
   stuck_.clear();
+  if (!options_.max_offsets_per_trigger) return;
   for (const auto& [id, partition] : source_.status()) {
-    if (partition.next == committed_next(id)) stuck_.insert(id);
+    const bool gave_none = partition.next == committed_next(id);
+    if (gave_none && known_end(id, partition) > partition.next) stuck_.insert(id);
   }
 }
 
@@ -256,11 +266,7 @@ void Pipeline::set_limits() {
   if (options_.max_offsets_per_trigger) {
     std::map<PartitionId, BatchProgress> partitions;
     for (const auto& [id, partition] : status) {
-      const auto target = targets_.find(id);  // before the first fetch latest_known says nothing
-      const Offset known = std::max(partition.latest_known, partition.next);
-      const Offset end = limits.contains(id)        ? limits[id]
-                         : target != targets_.end() ? std::max(known, target->second)
-                                                    : known;
+      const Offset end = limits.contains(id) ? limits[id] : known_end(id, partition);
       const std::int64_t read = partition.next - committed_next(id);
       const std::int64_t backlog = std::max<std::int64_t>(0, end - partition.next);
       const bool still_stuck = read == 0 && stuck_.contains(id);

@@ -90,6 +90,7 @@ class Pipeline {
   Offset committed_next(PartitionId id) const;
   bool quota_used();
   void share_limits();
+  Offset known_end(PartitionId id, const PartitionStatus& partition) const;
   void note_stuck();
   void set_limits();
   absl::StatusOr<ClosedBatch> close_batch();
@@ -115,7 +116,7 @@ class Pipeline {
   bool full_ = false;                // a share of memory is used up; guarded by mutex_
 
   std::map<PartitionId, Offset> targets_;         // the ends listed at this start
-  std::set<PartitionId> stuck_;                   // those that gave nothing to the last batch
+  std::set<PartitionId> stuck_;                   // those that gave the last batch none of theirs
   std::map<PartitionId, Offset> new_partitions_;  // being read, not in a commit yet
   bool caught_up_once_ = false;
   std::optional<std::int64_t> duration_ms_;  // of the last batch
