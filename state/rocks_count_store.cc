@@ -186,8 +186,9 @@ template <typename Writer>
 rocksdb::Status write_commit(Writer& writer, const StateCommit& commit) {
   rocksdb::Status status;
   const Slice record = slice_of(commit.record);
-  if (commit.batch != kNoBatch && !record.empty())
+  if (commit.batch != kNoBatch && !record.empty()) {
     status = writer.Put(history_key(commit.batch), record);
+  }
   for (const DeadLetter& letter : commit.forgotten) {  // not deleted: a log holds no deletions (I5)
     if (status.ok()) status = writer.Put(dead_letter_key(letter.partition, letter.offset), "");
   }
