@@ -100,7 +100,7 @@ struct StateCommit {
   std::string_view record = {};              // kept as it is; empty: not written
   std::span<const UserClicks> changed = {};  // sorted, unique
   // None of `changed` has a count yet, and none is below a user committed before: a state being
-  // made. Its files do not overlap, and a scan need not merge them: a third less CPU.
+  // made. Its files do not overlap.
   bool first_counts = false;
   std::span<const DeadLetter> dead_letters = {};  // sorted (stands_before), unique
   // Dead letters of the state that are none any more, in the same order, by their places alone; not

@@ -58,8 +58,9 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::StatusOr<std::string> last_record() const override { return value_of(kCommitKey); }
   absl::StatusOr<std::optional<std::string>> history(BatchId batch) const override;
   absl::StatusOr<std::unique_ptr<CountView>> view() const override {
-    return make_rocks_view(*db_,
-                           [this](const rocksdb::Status& status) { return status_of(status); });
+    const auto words = [this](const rocksdb::Status& status) { return status_of(status); };
+    if (mode_ == OpenMode::kReadOnly) return make_settled_view(disk_, *db_, words);
+    return make_rocks_view(*db_, words);
   }
   absl::StatusOr<Digest> sum_of_file_digests() const override;
   absl::StatusOr<UserBounds> user_bounds() const override;

@@ -54,7 +54,7 @@ std::uint64_t bytes_between(rocksdb::DB& db, UserKey from, UserKey to) {
 
 // An iterator over the memtable alone sees exactly what the log holds and no file does yet, but for
 // deletions. We never write one, so one that is there hides a count that a file still adds up.
-rocksdb::Status read_log_part(rocksdb::DB& db, LogPart* part) {
+rocksdb::Status scan_log(rocksdb::DB& db, const std::function<void(const UserCount&)>& visit) {
   for (const std::string& name : {rocksdb::DB::Properties::kNumDeletesActiveMemTable,
                                   rocksdb::DB::Properties::kNumDeletesImmMemTables}) {
     std::uint64_t deletions = 0;
@@ -73,10 +73,16 @@ rocksdb::Status read_log_part(rocksdb::DB& db, LogPart* part) {
     if (!user || !count) {
       return rocksdb::Status::Corruption("the log holds a row that is no count");
     }
-    part->digest += digest_of(*user, count->clicks);
-    ++part->users;
+    visit({*user, count->clicks, count->last_batch});
   }
   return rows->status();
+}
+
+rocksdb::Status read_log_part(rocksdb::DB& db, LogPart* part) {
+  return scan_log(db, [part](const UserCount& row) {
+    part->digest += digest_of(row.user, row.clicks);
+    ++part->users;
+  });
 }
 
 // Levels and properties are asked for one after the other. In a state that is written to a

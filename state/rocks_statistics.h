@@ -5,6 +5,7 @@
 #include <rocksdb/db.h>
 
 #include <cstddef>
+#include <functional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,12 +17,14 @@ namespace clicktally {
 // The user property under which a table file carries how many different users it holds.
 inline constexpr char kUsersProperty[] = "clicktally.users";
 
-// What the log holds and no table file does yet.
+// The counts that the log holds and no table file does yet, in order of users. Corruption for a
+// deletion in it, or for a row that is no count.
+rocksdb::Status scan_log(rocksdb::DB& db, const std::function<void(const UserCount&)>& visit);
+
 struct LogPart {
   Digest digest = 0;
   std::int64_t users = 0;
 };
-// Corruption for a deletion in it, or for a row that is no count.
 rocksdb::Status read_log_part(rocksdb::DB& db, LogPart* part);
 
 rocksdb::Status bound_users(rocksdb::DB& db, UserBounds* bounds);

@@ -4,15 +4,6 @@
 // afterwards; bytes that are wrong end the process there, by an assertion or a bad address, where
 // damage must be told (I5). Every other block is checked first.
 //
-// The format is that of RocksDB's table/format.h, version 5, as rocks_options() asks for it: the
-// last 53 bytes are
-//
-//     kind of checksum (1) | handle of the metaindex | handle of the index | zeros | version (4) |
-//     magic number (8)
-//
-// and a handle is two varints: where a block begins, and its bytes. Behind a block stand its kind
-// of compression (1) and its checksum (4), which covers both.
-//
 // Threads: any. Errors: kDataLoss for what is damaged here; what the disk said if it refused. A
 // file that is no such table at all is left for RocksDB to refuse, which it does in order.
 #pragma once

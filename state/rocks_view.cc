@@ -10,6 +10,7 @@
 #include "model/state_key.h"
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
+#include "state/rocks_settled_counts.h"
 #include "state/rocks_slice.h"
 
 namespace clicktally {
@@ -17,7 +18,7 @@ namespace {
 
 using rocksdb::Slice;
 
-class RocksView final : public CountView {
+class RocksView : public CountView {
  public:
   RocksView(rocksdb::DB& db, StatusWords status)
       : db_(db), snapshot_(db.GetSnapshot()), status_(std::move(status)) {}
@@ -109,10 +110,35 @@ class RocksView final : public CountView {
   const StatusWords status_;
 };
 
+class SettledView final : public RocksView {
+ public:
+  SettledView(Disk& disk, rocksdb::DB& db, const StatusWords& status)
+      : RocksView(db, status),
+        open_counts_([&disk, &db, status] { return SettledCounts::open(disk, db, status); }) {}
+
+  absl::Status scan(UserKey from, UserKey to,
+                    const std::function<bool(const UserCount&)>& visit) const override {
+    if (!counts_) {  // who asks for single users does not need them
+      auto opened = open_counts_();
+      if (!opened.ok()) return opened.status();
+      counts_ = std::move(*opened);
+    }
+    return counts_->scan(from, to, visit);
+  }
+
+ private:
+  const std::function<absl::StatusOr<std::unique_ptr<SettledCounts>>()> open_counts_;
+  mutable std::unique_ptr<SettledCounts> counts_;
+};
+
 }  // namespace
 
 std::unique_ptr<CountView> make_rocks_view(rocksdb::DB& db, StatusWords status) {
   return std::make_unique<RocksView>(db, std::move(status));
+}
+
+std::unique_ptr<CountView> make_settled_view(Disk& disk, rocksdb::DB& db, StatusWords status) {
+  return std::make_unique<SettledView>(disk, db, std::move(status));
 }
 
 }  // namespace clicktally
