@@ -97,7 +97,7 @@ class CountView {
 // What one commit writes; borrowed for the call.
 struct StateCommit {
   BatchId batch = kNoBatch;  // marks the changed users and names the history slot (kNoBatch: none)
-  std::string_view record = {};              // kept as it is; empty: not written
+  std::string_view record = {};              // kept as it is; empty, for first_counts alone: none
   std::span<const UserClicks> changed = {};  // sorted, unique
   // None of `changed` has a count yet, and none is below a user committed before: a state being
   // made. Its files do not overlap.

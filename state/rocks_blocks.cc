@@ -14,6 +14,10 @@ constexpr std::size_t kFooterBytes = 53;
 constexpr std::string_view kMagic("\xf7\xcf\xf4\x85\xb7\x41\xe2\x88", 8);
 constexpr std::string_view kVersion("\x05\0\0\0", 4);
 constexpr char kXxh3 = 4;
+// No index and no list of properties of ours comes near it: what says more is damaged.
+constexpr std::uint64_t kLongestBlock = 16 << 20;
+// Of rows, which may be long dead letters: as much as LZ4 itself can say.
+constexpr std::uint64_t kMostUnpacked = LZ4_MAX_INPUT_SIZE;
 constexpr std::uint64_t kLongestFile = std::uint64_t{1} << 62;  // so that sums of two do not wrap
 // rocksdb::CompressionType
 constexpr char kNotCompressed = 0;
@@ -26,11 +30,11 @@ std::uint32_t checksum_of(std::string_view block, char kind) {
 }
 
 absl::StatusOr<std::string> read_exactly(const RandomFile& file, std::uint64_t offset,
-                                         std::size_t bytes) {
+                                         std::size_t bytes, const absl::Status& damaged) {
   std::string out(bytes, '\0');
   auto got = file.read_at(offset, bytes, out.data());
   if (!got.ok()) return got.status();
-  if (*got != bytes) return absl::DataLossError("");
+  if (*got != bytes) return damaged;
   return out;
 }
 
@@ -44,17 +48,19 @@ std::optional<BlockHandle> take_handle(std::string_view* bytes) {
 }
 
 absl::StatusOr<std::optional<TableFooter>> read_footer(const RandomFile& file,
-                                                       std::uint64_t size_bytes) {
+                                                       std::uint64_t size_bytes,
+                                                       const absl::Status& damaged) {
   if (size_bytes < kFooterBytes) return std::nullopt;
-  auto footer = read_exactly(file, size_bytes - kFooterBytes, kFooterBytes);
+  auto footer = read_exactly(file, size_bytes - kFooterBytes, kFooterBytes, damaged);
   if (!footer.ok()) return footer.status();
   std::string_view handles = *footer;
   if (!handles.ends_with(kMagic) || handles.front() != kXxh3) return std::nullopt;
-  if (!handles.substr(0, kFooterBytes - kMagic.size()).ends_with(kVersion)) return std::nullopt;
+  handles.remove_suffix(kMagic.size());
+  if (!handles.ends_with(kVersion)) return damaged;
   handles.remove_prefix(1);
   const auto metaindex = take_handle(&handles);
   const auto index = take_handle(&handles);
-  if (!metaindex || !index) return absl::DataLossError("");
+  if (!metaindex || !index) return damaged;
   return TableFooter{*metaindex, *index};
 }
 
@@ -73,7 +79,7 @@ std::optional<std::string_view> unpack(std::string_view stored, std::string* unp
   if (kind == kNotCompressed) return packed;
   if (kind != kLz4) return std::nullopt;
   const auto bytes = take_varint(&packed);
-  if (!bytes || *bytes > kLongestBlock) return std::nullopt;
+  if (!bytes || *bytes > kMostUnpacked || packed.size() > kMostUnpacked) return std::nullopt;
   if (unpacked->size() < *bytes) unpacked->resize(*bytes);
   const int made = LZ4_decompress_safe(packed.data(), unpacked->data(),
                                        static_cast<int>(packed.size()), static_cast<int>(*bytes));
@@ -81,10 +87,11 @@ std::optional<std::string_view> unpack(std::string_view stored, std::string* unp
   return std::string_view(*unpacked).substr(0, *bytes);
 }
 
-absl::StatusOr<std::string> read_block(const RandomFile& file, const BlockHandle& handle) {
-  if (handle.bytes > kLongestBlock) return absl::DataLossError("");
-  auto stored = read_exactly(file, handle.offset, handle.bytes + kBlockTrailerBytes);
-  if (stored.ok() && !is_sound(*stored)) return absl::DataLossError("");
+absl::StatusOr<std::string> read_block(const RandomFile& file, std::uint64_t size_bytes,
+                                       const BlockHandle& handle, const absl::Status& damaged) {
+  if (handle.bytes > kLongestBlock || handle.end() > size_bytes) return damaged;
+  auto stored = read_exactly(file, handle.offset, handle.bytes + kBlockTrailerBytes, damaged);
+  if (stored.ok() && !is_sound(*stored)) return damaged;
   return stored;
 }
 

@@ -9,8 +9,8 @@
 // and a handle is two varints: where a block begins, and its bytes. Behind a block stand its kind
 // of compression (1) and its checksum (4), XXH3 of both.
 //
-// Threads: any. Errors: kDataLoss, without words, for a block that is not where it should be or
-// does not fit its checksum; what the disk said if it refused.
+// Threads: any. Errors: the caller's own `damaged` for what is not where it should be or does not
+// fit its checksum; what the disk said if it refused.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,6 @@
 namespace clicktally {
 
 inline constexpr std::size_t kBlockTrailerBytes = 5;
-// No block with counts, nor one that says where others are, comes near it: what says more is
-// damaged.
-inline constexpr std::uint64_t kLongestBlock = 16 << 20;
 
 struct BlockHandle {
   std::uint64_t offset = 0;
@@ -40,18 +37,20 @@ struct TableFooter {
   BlockHandle metaindex;
   BlockHandle index;
 };
-// Nothing if the file does not end as a table of ours does.
+// Nothing if the file does not end as any table of RocksDB's does that has our checksums.
 absl::StatusOr<std::optional<TableFooter>> read_footer(const RandomFile& file,
-                                                       std::uint64_t size_bytes);
+                                                       std::uint64_t size_bytes,
+                                                       const absl::Status& damaged);
 
 // Whether a block and the bytes behind it fit. `stored` is both.
 bool is_sound(std::string_view stored);
 
-// What was packed into a block, in `unpacked` if it was packed at all, else in `stored` itself.
-// Nothing if that cannot be.
+// What was packed into a sound block, in `unpacked` if it was packed at all, else in `stored`
+// itself. Nothing if that cannot be.
 std::optional<std::string_view> unpack(std::string_view stored, std::string* unpacked);
 
-// A block and the bytes behind it, found sound.
-absl::StatusOr<std::string> read_block(const RandomFile& file, const BlockHandle& handle);
+// A block that is no row's, and the bytes behind it, found sound.
+absl::StatusOr<std::string> read_block(const RandomFile& file, std::uint64_t size_bytes,
+                                       const BlockHandle& handle, const absl::Status& damaged);
 
 }  // namespace clicktally

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/sst_file_writer.h>
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <mutex>
 
 #include "base/crash_points.h"
 #include "model/state_key.h"
@@ -15,9 +17,10 @@
 #include "state/dead_letter_row.h"
 #include "state/rocks_log_check.h"
 #include "state/rocks_parts.h"
+#include "state/rocks_settled_counts.h"
 #include "state/rocks_slice.h"
 #include "state/rocks_statistics.h"
-#include "state/rocks_table_scan.h"
+#include "state/rocks_table_rows.h"
 #include "state/rocks_view.h"
 #include "state/statistics.h"
 
@@ -59,7 +62,9 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::StatusOr<std::optional<std::string>> history(BatchId batch) const override;
   absl::StatusOr<std::unique_ptr<CountView>> view() const override {
     const auto words = [this](const rocksdb::Status& status) { return status_of(status); };
-    if (mode_ == OpenMode::kReadOnly) return make_settled_view(disk_, *db_, words);
+    if (mode_ == OpenMode::kReadOnly) {
+      return make_settled_view(*db_, words, [this] { return settled_counts(); });
+    }
     return make_rocks_view(*db_, words);
   }
   absl::StatusOr<Digest> sum_of_file_digests() const override;
@@ -68,13 +73,14 @@ class RocksCountStore final : public CountStore, public Statistics {
   absl::StatusOr<bool> shorten_log() override;
   absl::Status snapshot_to(const std::string& path) override;
   std::vector<TableFile> table_files() const override;
-  absl::Status scan_table_file(const std::string& name, const ScanPace& pace) const override {
-    return status_of(scan_table(rocks_, path_ + "/" + name, pace));
-  }
+  absl::Status scan_table_file(const std::string& name, const ScanPace& pace) const override;
 
  private:
   absl::Status status_of(const rocksdb::Status& status) const;
   absl::StatusOr<std::string> value_of(std::string_view key) const;
+  absl::StatusOr<std::unique_ptr<TableRows>> rows_of(
+      const std::string& path, const rocksdb::TableProperties& properties) const;
+  absl::StatusOr<const SettledCounts*> settled_counts() const;
   absl::Status sweep_staged_files();
   rocksdb::Status wait_for_level0();
   std::uint64_t number_of(const std::string& property) const;
@@ -93,8 +99,10 @@ class RocksCountStore final : public CountStore, public Statistics {
   const std::shared_ptr<DeadLetterFloors> floors_;
   rocksdb::Options rocks_;
   std::unique_ptr<rocksdb::DB> db_;
-  absl::Status failed_;            // of the commit that failed
-  bool log_is_shortened_ = false;  // for the snapshot that is due; once is enough
+  mutable std::mutex settled_mutex_;
+  mutable std::unique_ptr<SettledCounts> settled_;  // guarded by settled_mutex_; set once
+  absl::Status failed_;                             // of the commit that failed
+  bool log_is_shortened_ = false;                   // for the snapshot that is due; once is enough
 };
 
 // A FIFO or a file where RocksDB has a file or a directory is damage, as wrong bytes are.
@@ -107,7 +115,6 @@ absl::Status word_of_disk(const absl::Status& disk) {
 // The disk's own word goes before RocksDB's: it rewords a refused read of a file into corruption.
 absl::Status RocksCountStore::status_of(const rocksdb::Status& status) const {
   if (status.ok()) return absl::OkStatus();
-  if (status.IsAborted()) return absl::CancelledError(path_ + ": not read to its end");
   if (absl::Status disk = file_system_->first_disk_error(); !disk.ok()) {
     return word_of_disk(disk);
   }
@@ -156,6 +163,9 @@ absl::Status RocksCountStore::sweep_staged_files() {
 absl::Status RocksCountStore::commit(const StateCommit& commit) {
   if (mode_ == OpenMode::kReadOnly) return absl::InternalError("commit to a read-only state");
   if (!failed_.ok()) return failed_;
+  if (commit.record.empty() && !commit.first_counts) {
+    return absl::InternalError("a commit of counts without the record that they belong to");
+  }
   rocksdb::Status done = wait_for_level0();
   if (done.ok()) done = is_large(commit) ? ingest(commit) : log(commit);
   failed_ = status_of(done);
@@ -163,6 +173,7 @@ absl::Status RocksCountStore::commit(const StateCommit& commit) {
 }
 
 bool RocksCountStore::is_large(const StateCommit& commit) const {
+  if (commit.first_counts) return true;  // puts are in files alone, where a second one is seen
   if (commit.changed.size() + commit.dead_letters.size() > options_.ingest_above_users) return true;
   std::int64_t bytes = 0;
   for (const DeadLetter& letter : commit.dead_letters) bytes += letter.bytes();
@@ -286,6 +297,50 @@ std::vector<TableFile> RocksCountStore::table_files() const {
     files.push_back({file.name.substr(file.name.find_first_not_of('/')), file.size});
   }
   return files;
+}
+
+// Of the file that RocksDB has open: its name may be gone by now, or another's.
+absl::StatusOr<std::unique_ptr<TableRows>> RocksCountStore::rows_of(
+    const std::string& path, const rocksdb::TableProperties& properties) const {
+  auto table = file_system_->open_table(path);
+  if (!table) return absl::InternalError(path + ": RocksDB has not opened it");
+  return TableRows::open(path, *std::move(table), properties);
+}
+
+absl::StatusOr<const SettledCounts*> RocksCountStore::settled_counts() const {
+  const std::lock_guard lock(settled_mutex_);
+  if (settled_) return settled_.get();
+  rocksdb::TablePropertiesCollection tables;
+  if (absl::Status s = status_of(db_->GetPropertiesOfAllTables(&tables)); !s.ok()) return s;
+  std::vector<std::unique_ptr<TableRows>> files;
+  for (const auto& [path, properties] : tables) {
+    auto file = rows_of(path, *properties);
+    if (!file.ok()) return file.status();
+    files.push_back(std::move(*file));
+  }
+  std::vector<UserCount> logged;
+  const absl::Status read =
+      status_of(scan_log(*db_, [&](const UserCount& row) { logged.push_back(row); }));
+  if (!read.ok()) return read;
+  auto counts = SettledCounts::make(std::move(files), std::move(logged));
+  if (!counts.ok()) return counts.status();
+  settled_ = std::move(*counts);
+  return settled_.get();
+}
+
+// I4 of one file: what it says of itself, by which every start adds up the files, is what its rows
+// are.
+absl::Status RocksCountStore::scan_table_file(const std::string& name, const ScanPace& pace) const {
+  const std::string path = path_ + "/" + name;
+  rocksdb::SstFileReader reader(rocks_);
+  if (absl::Status s = status_of(reader.Open(path)); !s.ok()) return s;
+  const auto properties = reader.GetTableProperties();
+  auto rows = rows_of(path, *properties);
+  if (!rows.ok()) return rows.status();
+  auto found = digest_of_rows(**rows, pace);
+  if (!found.ok()) return found.status();
+  if (digest_property(*properties) == *found) return absl::OkStatus();
+  return (*rows)->damaged("its rows do not add up to the digest it carries");
 }
 
 absl::StatusOr<Digest> RocksCountStore::sum_of_file_digests() const {

@@ -17,7 +17,7 @@ using Debug = rocksdb::IODebugContext;
 
 class RandomAdapter final : public rocksdb::FSRandomAccessFile {
  public:
-  RandomAdapter(RocksFileSystem& system, std::unique_ptr<RandomFile> file)
+  RandomAdapter(RocksFileSystem& system, std::shared_ptr<const RandomFile> file)
       : system_(system), file_(std::move(file)) {}
 
   IOStatus Read(std::uint64_t offset, std::size_t length, const IOOptions& /*options*/,
@@ -29,7 +29,7 @@ class RandomAdapter final : public rocksdb::FSRandomAccessFile {
 
  private:
   RocksFileSystem& system_;
-  std::unique_ptr<RandomFile> file_;
+  const std::shared_ptr<const RandomFile> file_;
 };
 
 // A file that is held in memory from its opening on: no read of it can fail.
@@ -176,17 +176,31 @@ IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Fil
     if (bytes.ok()) *result = std::make_unique<HeldFile>(*std::move(bytes));
     return io_status(bytes.status());
   }
-  auto file = disk_.open_random(path);
-  if (!file.ok()) return io_status(file.status());
+  auto opened = disk_.open_random(path);
+  if (!opened.ok()) return io_status(opened.status());
+  const std::shared_ptr<const RandomFile> file = std::move(*opened);
   if (path.ends_with(".sst")) {
     auto info = disk_.stat(path);
     if (!info.ok()) return io_status(info.status());
-    const absl::Status whole = check_table_properties(**file, info->size_bytes, path);
+    const absl::Status whole = check_table_properties(*file, info->size_bytes, path);
     if (absl::IsDataLoss(whole)) return IOStatus::Corruption(std::string(whole.message()));
     if (!whole.ok()) return io_status(whole);
+    const std::lock_guard lock(mutex_);
+    std::erase_if(tables_, [](const auto& table) { return table.second.file.expired(); });
+    tables_.insert({path, {file, info->size_bytes}});
   }
-  *result = std::make_unique<RandomAdapter>(*this, std::move(*file));
+  *result = std::make_unique<RandomAdapter>(*this, file);
   return IOStatus::OK();
+}
+
+std::optional<OpenTable> RocksFileSystem::open_table(const std::string& path) const {
+  const std::lock_guard lock(mutex_);
+  std::optional<OpenTable> last;
+  const auto [begin, end] = tables_.equal_range(path);
+  for (auto table = begin; table != end; ++table) {
+    if (auto file = table->second.file.lock()) last = {std::move(file), table->second.size_bytes};
+  }
+  return last;
 }
 
 IOStatus RocksFileSystem::NewWritableFile(const std::string& path, const Files&,

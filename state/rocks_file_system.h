@@ -4,9 +4,13 @@
 
 #include <rocksdb/file_system.h>
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -21,9 +25,18 @@ namespace clicktally {
 // disk that refuses ends the commit before anything refers to the file.
 inline constexpr std::string_view kStagedSuffix = ".staged";
 
+// A table file as it was when RocksDB opened it, whatever its name stands for since.
+struct OpenTable {
+  std::shared_ptr<const RandomFile> file;
+  std::uint64_t size_bytes = 0;
+};
+
 class RocksFileSystem final : public rocksdb::FileSystem {
  public:
   explicit RocksFileSystem(Disk& disk) : disk_(disk) {}
+
+  // The one that was opened last under that path and is open still.
+  std::optional<OpenTable> open_table(const std::string& path) const;
 
   // The first error the disk gave that is not proof of damage (anything but a missing file).
   // RocksDB rewords errors, some of them into corruption; the disk's own word decides.
@@ -85,6 +98,11 @@ class RocksFileSystem final : public rocksdb::FileSystem {
   mutable std::mutex mutex_;
   absl::Status first_disk_error_;  // guarded by mutex_, as the next
   absl::Status refused_change_;
+  struct NamedTable {
+    std::weak_ptr<const RandomFile> file;
+    std::uint64_t size_bytes;
+  };
+  std::multimap<std::string, NamedTable> tables_;  // of one name in the order of their opening
 };
 
 }  // namespace clicktally

@@ -8,14 +8,12 @@
 #include <rocksdb/status.h>
 
 #include <condition_variable>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 
-#include "absl/status/status.h"
 #include "base/disk.h"
 #include "model/digest.h"
 #include "state/count_store.h"
@@ -76,9 +74,6 @@ class CompactionWatch final : public rocksdb::EventListener {
 // Options that every opening of a state shares. `env` outlives the database.
 rocksdb::Options rocks_options(const CountStoreOptions& options, rocksdb::Env* env,
                                std::shared_ptr<const DeadLetterFloors> floors);
-
-// What a status of RocksDB means to the store that it comes from.
-using StatusWords = std::function<absl::Status(const rocksdb::Status&)>;
 
 // RocksDB's words for a person: said once, and with the name that the file has.
 std::string words_of(const rocksdb::Status& status);

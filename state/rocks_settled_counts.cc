@@ -1,52 +1,60 @@
 #include "state/rocks_settled_counts.h"
 
 #include <algorithm>
+#include <functional>
+#include <span>
 #include <utility>
 
-#include "state/rocks_statistics.h"
-
 namespace clicktally {
-namespace {
 
-// Cursors, the one at the least user first: a binary heap. Most steps leave a cursor where it is or
-// near it, and std's heaps cannot replace the first without taking it out.
+// A cursor for each file that has begun and not ended, the one at the least user first: a binary
+// heap. A file begins when its first user is due, so files that do not overlap are open one at a
+// time.
 class CursorHeap {
  public:
-  explicit CursorHeap(const std::vector<std::unique_ptr<TableRows>>& files) {
-    for (const auto& file : files) cursors_.push_back(std::make_unique<TableCursor>(*file));
-  }
+  CursorHeap(std::span<const SettledCounts::File> files, UserKey from)
+      : waiting_(files), from_(from) {}
 
-  absl::Status seek(UserKey from) {
-    for (const auto& cursor : cursors_) {
-      if (cursor->seek(from)) heap_.push_back({cursor->user(), cursor.get()});
-      if (!cursor->status().ok()) return cursor->status();
-    }
-    for (std::size_t i = heap_.size() / 2; i-- > 0;) sink(i);
-    return absl::OkStatus();
-  }
+  absl::Status begin() { return let_in(); }
   bool empty() const { return heap_.empty(); }
-  UserKey user() const { return heap_[0].user; }
-  const CountValue& count() const { return heap_[0].cursor->count(); }
+  const TableCursor& first() const { return *heap_[0].cursor; }
   absl::Status next() {
     TableCursor& cursor = *heap_[0].cursor;
     if (cursor.next()) {
       heap_[0].user = cursor.user();
+      sink();
     } else {
       if (!cursor.status().ok()) return cursor.status();
-      heap_[0] = heap_.back();
+      std::ranges::pop_heap(heap_, std::greater(), &Place::user);
       heap_.pop_back();
     }
-    sink(0);
-    return absl::OkStatus();
+    return let_in();
   }
 
  private:
   struct Place {
     UserKey user;
-    TableCursor* cursor;
+    std::unique_ptr<TableCursor> cursor;
   };
 
-  void sink(std::size_t at) {
+  absl::Status let_in() {
+    while (!waiting_.empty() && (heap_.empty() || waiting_.front().first <= heap_[0].user)) {
+      auto cursor = std::make_unique<TableCursor>(*waiting_.front().rows, from_);
+      waiting_ = waiting_.subspan(1);
+      if (cursor->next()) {
+        heap_.push_back({cursor->user(), std::move(cursor)});
+        std::ranges::push_heap(heap_, std::greater(), &Place::user);
+      } else if (!cursor->status().ok()) {
+        return cursor->status();
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // The first went on; most often it stays where it is or near it. std's heaps cannot do this
+  // without taking it out.
+  void sink() {
+    std::size_t at = 0;
     while (true) {
       std::size_t least = 2 * at + 1;
       if (least >= heap_.size()) return;
@@ -57,45 +65,47 @@ class CursorHeap {
     }
   }
 
-  std::vector<std::unique_ptr<TableCursor>> cursors_;
+  std::span<const SettledCounts::File> waiting_;
+  const UserKey from_;
   std::vector<Place> heap_;
 };
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<SettledCounts>> SettledCounts::open(Disk& disk, rocksdb::DB& db,
-                                                                   const StatusWords& words) {
+absl::StatusOr<std::unique_ptr<SettledCounts>> SettledCounts::make(
+    std::vector<std::unique_ptr<TableRows>> files, std::vector<UserCount> logged) {
   auto counts = std::make_unique<SettledCounts>();
-  rocksdb::TablePropertiesCollection files;
-  if (absl::Status s = words(db.GetPropertiesOfAllTables(&files)); !s.ok()) return s;
-  for (const auto& [path, properties] : files) {
-    auto file = TableRows::open(disk, path, *properties);
-    if (!file.ok()) return file.status();
-    counts->files_.push_back(std::move(*file));
+  counts->logged_ = std::move(logged);
+  for (auto& file : files) {
+    TableCursor first(*file, kFirstUser);
+    if (first.next()) counts->files_.push_back({first.user(), std::move(file)});
+    if (!first.status().ok()) return first.status();
   }
-  const absl::Status logged =
-      words(scan_log(db, [&](const UserCount& row) { counts->logged_.push_back(row); }));
-  if (!logged.ok()) return logged;
+  std::ranges::sort(counts->files_, {}, &File::first);
   return counts;
 }
 
 absl::Status SettledCounts::scan(UserKey from, UserKey to,
                                  const std::function<bool(const UserCount&)>& visit) const {
-  CursorHeap files(files_);
-  if (absl::Status s = files.seek(from); !s.ok()) return s;
+  CursorHeap files(files_, from);
+  if (absl::Status s = files.begin(); !s.ok()) return s;
   auto logged = std::ranges::lower_bound(logged_, from, {}, &UserCount::user);
   while (!files.empty() || logged != logged_.end()) {
-    CountValue sum;
     UserKey user = kLastUser;
-    if (!files.empty()) user = files.user();
+    if (!files.empty()) user = files.first().user();
     if (logged != logged_.end()) user = std::min(user, logged->user);
     if (user > to) break;
+    CountValue sum;
     if (logged != logged_.end() && logged->user == user) {
       sum = {logged->clicks, logged->last_batch};
       ++logged;
     }
-    while (!files.empty() && files.user() == user) {
-      sum.merge(files.count());
+    bool was_put = false;
+    while (!files.empty() && files.first().user() == user) {
+      if (files.first().is_put()) {
+        if (was_put)
+          return absl::DataLossError("a user has two first counts: the state is damaged");
+        was_put = true;
+      }
+      sum.merge(files.first().count());
       if (absl::Status s = files.next(); !s.ok()) return s;
     }
     if (!visit({user, sum.clicks, sum.last_batch})) break;

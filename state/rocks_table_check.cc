@@ -33,18 +33,16 @@ absl::Status check_table_properties(const RandomFile& file, std::uint64_t size_b
   const auto damaged = [&](std::string_view what) {
     return absl::DataLossError(path + ": damaged: " + std::string(what));
   };
-  auto footer = read_footer(file, size_bytes);
-  if (absl::IsDataLoss(footer.status())) return damaged("its end");
+  auto footer = read_footer(file, size_bytes, damaged("its end"));
   if (!footer.ok()) return footer.status();
   if (!*footer) return absl::OkStatus();
-  auto metaindex = read_block(file, (*footer)->metaindex);
-  if (absl::IsDataLoss(metaindex.status())) return damaged("the list of its blocks");
+  auto metaindex =
+      read_block(file, size_bytes, (*footer)->metaindex, damaged("the list of its blocks"));
   if (!metaindex.ok()) return metaindex.status();
   metaindex->resize(metaindex->size() - kBlockTrailerBytes);
   const auto properties_at = find_properties(*metaindex);
   if (!properties_at) return damaged("the list of its blocks names no properties");
-  const absl::Status read = read_block(file, *properties_at).status();
-  return absl::IsDataLoss(read) ? damaged("its properties") : read;
+  return read_block(file, size_bytes, *properties_at, damaged("its properties")).status();
 }
 
 }  // namespace clicktally

@@ -49,28 +49,22 @@ absl::Status TableRows::damaged(std::string_view what) const {
 }
 
 absl::StatusOr<std::unique_ptr<TableRows>> TableRows::open(
-    Disk& disk, std::string path, const rocksdb::TableProperties& properties) {
-  auto info = disk.stat(path);
-  if (!info.ok()) return info.status();
-  auto opened = disk.open_random(path);
-  if (!opened.ok()) return opened.status();
-  std::unique_ptr<TableRows> table(new TableRows(std::move(path), std::move(*opened)));
-  if (properties.num_range_deletions > 0) return table->damaged("it holds a deletion");
-  auto footer = read_footer(*table->file_, info->size_bytes);
-  if (!footer.ok() && !absl::IsDataLoss(footer.status())) return footer.status();
-  if (!footer.ok() || !*footer) return table->damaged("its end");
-  auto stored = read_block(*table->file_, (*footer)->index);
-  if (!stored.ok() && !absl::IsDataLoss(stored.status())) return stored.status();
+    std::string path, OpenTable table, const rocksdb::TableProperties& properties) {
+  std::unique_ptr<TableRows> rows(new TableRows(std::move(path), std::move(table)));
+  if (properties.num_range_deletions > 0) return rows->damaged("it holds a deletion");
+  auto footer = read_footer(*rows->table_.file, rows->table_.size_bytes, rows->damaged("its end"));
+  if (!footer.ok()) return footer.status();
+  if (!*footer) return rows->damaged("its end");
+  const absl::Status damaged = rows->damaged("its index");
+  auto stored = read_block(*rows->table_.file, rows->table_.size_bytes, (*footer)->index, damaged);
+  if (!stored.ok()) return stored.status();
   std::string unpacked;
-  const auto index = stored.ok() ? unpack(*stored, &unpacked) : std::nullopt;
-  if (!index || !table->read_index(*index, properties.index_key_is_user_key != 0)) {
-    return table->damaged("its index");
-  }
-  return table;
+  const auto index = unpack(*stored, &unpacked);
+  if (!index || !rows->read_index(*index, properties.index_key_is_user_key != 0)) return damaged;
+  return rows;
 }
 
-// Blocks lie in the order of their keys, one behind the other. Those before the counts are left
-// out.
+// Blocks lie in the order of their keys, one behind the other.
 bool TableRows::read_index(std::string_view index, bool keys_are_users) {
   const auto entries = entries_of(index);
   if (!entries) return false;
@@ -83,14 +77,54 @@ bool TableRows::read_index(std::string_view index, bool keys_are_users) {
     std::string_view key = rest.substr(0, *own);
     rest.remove_prefix(*own);
     const auto handle = take_handle(&rest);
-    if (!handle || handle->offset < end) return false;
+    if (!handle || handle->offset < end || handle->end() > table_.size_bytes) return false;
     end = handle->end();
     if (!keys_are_users) key.remove_suffix(std::min(key.size(), kSequenceBytes));
-    if (key.empty() || key[0] < kUserPrefix) continue;
-    if (handle->bytes > kLongestBlock) return false;
+    if (key.empty()) return false;
     blocks_.push_back({prefix_of(key), *handle});
   }
   return std::ranges::is_sorted(blocks_, {}, &Block::last);
+}
+
+std::size_t TableRows::find(UserKey user) const {
+  const StateKey key(user);
+  const auto found = std::ranges::lower_bound(blocks_, prefix_of(key.bytes()), {}, &Block::last);
+  return static_cast<std::size_t>(found - blocks_.begin());
+}
+
+bool BlockReader::next() {
+  if (next_ == file_.blocks().size()) return false;
+  if (next_ >= ahead_to_) status_ = read_ahead();
+  if (!status_.ok()) return false;
+  const BlockHandle& handle = file_.blocks()[next_].handle;
+  const std::uint64_t ahead_begin = file_.blocks()[ahead_from_].handle.offset;
+  bytes_ = handle.bytes + kBlockTrailerBytes;
+  const auto stored = std::string_view(ahead_).substr(handle.offset - ahead_begin, bytes_);
+  ++next_;
+  const auto block = is_sound(stored) ? unpack(stored, &unpacked_) : std::nullopt;
+  if (!block) {
+    status_ = file_.damaged("a block");
+    return false;
+  }
+  block_ = *block;
+  return true;
+}
+
+// Twice as much as the time before: few rows are wanted as often as all of them.
+absl::Status BlockReader::read_ahead() {
+  const auto& blocks = file_.blocks();
+  const std::uint64_t begin = blocks[next_].handle.offset;
+  ahead_bytes_ = std::clamp(2 * ahead_bytes_, kLeastAhead, kMostAhead);
+  ahead_from_ = next_;
+  ahead_to_ = next_ + 1;
+  while (ahead_to_ < blocks.size() && blocks[ahead_to_].handle.end() - begin <= ahead_bytes_) {
+    ++ahead_to_;
+  }
+  const std::uint64_t bytes = blocks[ahead_to_ - 1].handle.end() - begin;
+  ahead_.resize(bytes);
+  auto got = file_.bytes().read_at(begin, bytes, ahead_.data());
+  if (!got.ok()) return got.status();
+  return *got == bytes ? absl::OkStatus() : file_.damaged("it is too short");
 }
 
 bool BlockCursor::begin(std::string_view block) {
@@ -140,65 +174,52 @@ BlockCursor::Step BlockCursor::next() {
     if ((kind != kPut && kind != kMerge) || !user || !count) return Step::kDamage;
     user_ = *user;
     count_ = *count;
+    is_put_ = kind == kPut;
     return Step::kRow;
   }
   return Step::kEnd;
-}
-
-bool TableCursor::seek(UserKey from) {
-  const StateKey key(from);
-  block_ = static_cast<std::size_t>(
-      std::ranges::lower_bound(file_.blocks_, prefix_of(key.bytes()), {}, &TableRows::Block::last) -
-      file_.blocks_.begin());
-  do {
-    if (!next()) return false;
-  } while (user() < from);
-  return true;
 }
 
 bool TableCursor::next() {
   while (true) {
     switch (rows_.next()) {
       case BlockCursor::Step::kRow:
+        if (rows_.user() < least_) {
+          if (!began_) break;
+          return fail("its rows are in no order");
+        }
+        least_ = rows_.user();
+        began_ = true;
         return true;
       case BlockCursor::Step::kDamage:
-        status_ = file_.damaged("it holds a row that is no count");
-        return false;
+        return fail("it holds a row that is no count");
       case BlockCursor::Step::kEnd:
-        if (!next_block()) return false;
+        if (!blocks_.next()) return false;
+        if (!rows_.begin(blocks_.block())) return fail("a block");
     }
   }
 }
 
-bool TableCursor::next_block() {
-  if (block_ == file_.blocks_.size()) return false;
-  if (block_ >= ahead_to_) status_ = read_ahead();
-  if (!status_.ok()) return false;
-  const BlockHandle& handle = file_.blocks_[block_].handle;
-  const std::string_view stored = std::string_view(ahead_).substr(
-      handle.offset - file_.blocks_[ahead_from_].handle.offset, handle.bytes + kBlockTrailerBytes);
-  ++block_;
-  const auto block = is_sound(stored) ? unpack(stored, &unpacked_) : std::nullopt;
-  if (block && rows_.begin(*block)) return true;
-  status_ = file_.damaged("a block of counts");
+bool TableCursor::fail(std::string_view what) {
+  status_ = file_.damaged(what);
   return false;
 }
 
-// Twice as much as the time before: few rows are wanted as often as all of them.
-absl::Status TableCursor::read_ahead() {
-  const auto begin_of = [&](std::size_t block) { return file_.blocks_[block].handle.offset; };
-  ahead_bytes_ = std::clamp(2 * ahead_bytes_, kLeastAhead, kMostAhead);
-  ahead_from_ = block_;
-  ahead_to_ = block_ + 1;
-  while (ahead_to_ < file_.blocks_.size() &&
-         file_.blocks_[ahead_to_].handle.end() - begin_of(block_) <= ahead_bytes_) {
-    ++ahead_to_;
+absl::StatusOr<Digest> digest_of_rows(const TableRows& file, const ScanPace& pace) {
+  BlockReader blocks(file, 0);
+  BlockCursor rows;
+  Digest sum = 0;
+  while (blocks.next()) {
+    if (!rows.begin(blocks.block())) return file.damaged("a block");
+    BlockCursor::Step step = rows.next();
+    for (; step == BlockCursor::Step::kRow; step = rows.next()) {
+      sum += digest_of(rows.user(), rows.count().clicks);
+    }
+    if (step == BlockCursor::Step::kDamage) return file.damaged("it holds a row that is no count");
+    if (!pace(blocks.bytes())) return absl::CancelledError(file.path() + ": not read to its end");
   }
-  const std::uint64_t bytes = file_.blocks_[ahead_to_ - 1].handle.end() - begin_of(block_);
-  ahead_.resize(bytes);
-  auto got = file_.file_->read_at(begin_of(block_), bytes, ahead_.data());
-  if (!got.ok()) return got.status();
-  return *got == bytes ? absl::OkStatus() : file_.damaged("it is too short");
+  if (!blocks.status().ok()) return blocks.status();
+  return sum;
 }
 
 }  // namespace clicktally

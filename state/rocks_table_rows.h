@@ -30,10 +30,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/disk.h"
+#include "model/digest.h"
 #include "model/user_key.h"
+#include "state/count_store.h"
 #include "state/count_value.h"
 #include "state/rocks_blocks.h"
+#include "state/rocks_file_system.h"
 
 namespace clicktally {
 
@@ -42,26 +44,57 @@ class TableRows {
  public:
   // `properties` are those that RocksDB read of the file.
   static absl::StatusOr<std::unique_ptr<TableRows>> open(
-      Disk& disk, std::string path, const rocksdb::TableProperties& properties);
+      std::string path, OpenTable table, const rocksdb::TableProperties& properties);
 
- private:
-  friend class TableCursor;
   struct Block {
-    std::uint64_t last = 0;  // not below the first bytes of its last key (prefix_of)
+    std::uint64_t last = 0;  // not below the first bytes of its last key
     BlockHandle handle;
   };
-
-  TableRows(std::string path, std::unique_ptr<RandomFile> file)
-      : path_(std::move(path)), file_(std::move(file)) {}
-  bool read_index(std::string_view index, bool keys_are_users);
+  const std::vector<Block>& blocks() const { return blocks_; }
+  // The first block that may hold a count of `user` or of one after it.
+  std::size_t find(UserKey user) const;
+  const std::string& path() const { return path_; }
+  const RandomFile& bytes() const { return *table_.file; }
   absl::Status damaged(std::string_view what) const;
 
+ private:
+  TableRows(std::string path, OpenTable table) : path_(std::move(path)), table_(std::move(table)) {}
+  bool read_index(std::string_view index, bool keys_are_users);
+
   const std::string path_;
-  const std::unique_ptr<RandomFile> file_;
+  const OpenTable table_;
   std::vector<Block> blocks_;
 };
 
-// The entries of one block, unpacked; those that are no counts are passed over.
+// The blocks of a file, found sound and unpacked, one after the other.
+class BlockReader {
+ public:
+  // Borrows `file`. `first` is the number of a block.
+  BlockReader(const TableRows& file, std::size_t first) : file_(file), next_(first) {}
+
+  // False at the end, or when it failed.
+  bool next();
+  const absl::Status& status() const { return status_; }
+  std::string_view block() const { return block_; }  // until the next one
+  std::uint64_t bytes() const { return bytes_; }     // of it, as it lies on the disk
+
+ private:
+  absl::Status read_ahead();
+
+  const TableRows& file_;
+  std::size_t next_;
+  // Blocks [ahead_from_, ahead_to_), read in one go: ever more of them, up to a bound.
+  std::string ahead_;
+  std::size_t ahead_from_ = 0;
+  std::size_t ahead_to_ = 0;
+  std::uint64_t ahead_bytes_ = 0;
+  std::string unpacked_;
+  std::string_view block_;
+  std::uint64_t bytes_ = 0;
+  absl::Status status_;
+};
+
+// The entries of one block; those that are no counts are passed over.
 class BlockCursor {
  public:
   enum class Step { kRow, kEnd, kDamage };
@@ -72,6 +105,7 @@ class BlockCursor {
   Step next();
   UserKey user() const { return user_; }
   const CountValue& count() const { return count_; }
+  bool is_put() const { return is_put_; }  // the user's first row in the state; else it is added
 
  private:
   bool take_entry(std::string_view* value);
@@ -83,35 +117,36 @@ class BlockCursor {
   std::size_t key_bytes_ = 0;
   UserKey user_ = kNullUser;
   CountValue count_;
+  bool is_put_ = false;
 };
 
 // The counts of a file from one user on, in order. A user may come more than once: its count is the
 // sum.
 class TableCursor {
  public:
-  explicit TableCursor(const TableRows& file) : file_(file) {}
+  // Borrows `file`.
+  TableCursor(const TableRows& file, UserKey from)
+      : file_(file), least_(from), blocks_(file, file.find(from)) {}
 
-  // To the first count that is not below `from`. False at the end, or when it failed.
-  bool seek(UserKey from);
+  // To the first count, and on. False at the end, or when it failed.
   bool next();
-  absl::Status status() const { return status_; }
+  absl::Status status() const { return status_.ok() ? blocks_.status() : status_; }
   UserKey user() const { return rows_.user(); }
   const CountValue& count() const { return rows_.count(); }
+  bool is_put() const { return rows_.is_put(); }
 
  private:
-  bool next_block();
-  absl::Status read_ahead();
+  bool fail(std::string_view what);
 
   const TableRows& file_;
-  std::size_t block_ = 0;  // the next one to step through
-  // Blocks read in one go, [ahead_from_, ahead_to_): ever more of them, up to a bound.
-  std::string ahead_;
-  std::size_t ahead_from_ = 0;
-  std::size_t ahead_to_ = 0;
-  std::uint64_t ahead_bytes_ = 0;
-  std::string unpacked_;
+  UserKey least_;  // that may come
+  bool began_ = false;
+  BlockReader blocks_;
   BlockCursor rows_;
   absl::Status status_;
 };
+
+// The digest of all counts in a file; every block of it is read. kCancelled if `pace` said so.
+absl::StatusOr<Digest> digest_of_rows(const TableRows& file, const ScanPace& pace);
 
 }  // namespace clicktally

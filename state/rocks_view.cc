@@ -10,7 +10,6 @@
 #include "model/state_key.h"
 #include "state/count_value.h"
 #include "state/dead_letter_row.h"
-#include "state/rocks_settled_counts.h"
 #include "state/rocks_slice.h"
 
 namespace clicktally {
@@ -112,23 +111,17 @@ class RocksView : public CountView {
 
 class SettledView final : public RocksView {
  public:
-  SettledView(Disk& disk, rocksdb::DB& db, const StatusWords& status)
-      : RocksView(db, status),
-        open_counts_([&disk, &db, status] { return SettledCounts::open(disk, db, status); }) {}
+  SettledView(rocksdb::DB& db, StatusWords status, AskCounts counts)
+      : RocksView(db, std::move(status)), counts_(std::move(counts)) {}
 
   absl::Status scan(UserKey from, UserKey to,
                     const std::function<bool(const UserCount&)>& visit) const override {
-    if (!counts_) {  // who asks for single users does not need them
-      auto opened = open_counts_();
-      if (!opened.ok()) return opened.status();
-      counts_ = std::move(*opened);
-    }
-    return counts_->scan(from, to, visit);
+    auto counts = counts_();
+    return counts.ok() ? (*counts)->scan(from, to, visit) : counts.status();
   }
 
  private:
-  const std::function<absl::StatusOr<std::unique_ptr<SettledCounts>>()> open_counts_;
-  mutable std::unique_ptr<SettledCounts> counts_;
+  const AskCounts counts_;
 };
 
 }  // namespace
@@ -137,8 +130,9 @@ std::unique_ptr<CountView> make_rocks_view(rocksdb::DB& db, StatusWords status) 
   return std::make_unique<RocksView>(db, std::move(status));
 }
 
-std::unique_ptr<CountView> make_settled_view(Disk& disk, rocksdb::DB& db, StatusWords status) {
-  return std::make_unique<SettledView>(disk, db, std::move(status));
+std::unique_ptr<CountView> make_settled_view(rocksdb::DB& db, StatusWords status,
+                                             AskCounts counts) {
+  return std::make_unique<SettledView>(db, std::move(status), std::move(counts));
 }
 
 }  // namespace clicktally

@@ -84,6 +84,10 @@ TEST_F(CountStoreTest, FirstCountsOfAUserThatHasOneAlreadyAreDamageToTheDigest) 
     ASSERT_TRUE(store->commit({.batch = 0, .changed = row, .first_counts = true}).ok());
   }
   EXPECT_NE(*store->sum_of_file_digests(), digest(rows(*store)));
+  store = open(OpenMode::kReadOnly);  // who adds the files up sees the second put itself
+  const absl::Status scanned =
+      (*store->view())->scan(kFirstUser, kLastUser, [](const UserCount&) { return true; });
+  EXPECT_TRUE(absl::IsDataLoss(scanned)) << scanned;
 }
 
 TEST_F(CountStoreTest, CountsMergeOverBothCommitPathsAndSurviveReopening) {
@@ -219,6 +223,13 @@ TEST_F(CountStoreTest, ReadingWritesNothingAndSeesLogAndFiles) {
     EXPECT_FALSE(reader->commit({.batch = 2, .record = "c", .changed = small}).ok());
   }
   EXPECT_EQ(bytes_below(path_), before);
+}
+
+TEST_F(CountStoreTest, CountsWithoutTheirRecordAreRefusedAndAreNotThere) {
+  auto store = open(OpenMode::kCreate);
+  const std::vector<UserClicks> click{{1, 1}};
+  EXPECT_TRUE(absl::IsInternal(store->commit({.batch = 0, .changed = click})));
+  EXPECT_EQ(rows(*store), Counts{});
 }
 
 TEST_F(CountStoreTest, AStagedFileThatACrashLeftIsSweptAndAForeignFileIsNot) {

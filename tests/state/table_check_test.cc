@@ -52,7 +52,8 @@ TEST_F(TableCheckTest, NoBytesAtTheEndOfAFileEndTheProcess) {
   ASSERT_EQ(*read_with(0, ""), sum_) << "whole";
   int refused = 0;
   for (const std::string_view wrong :
-       {std::string_view("\xff\xff\xff\xff", 4), std::string_view("\x01\x00\x00\x80", 4)}) {
+       {std::string_view("\xff\xff\xff\xff", 4), std::string_view("\x01\x00\x00\x80", 4),
+        std::string_view("\x02", 1)}) {
     for (std::size_t at = bytes_.size() - std::min<std::size_t>(bytes_.size(), 1100);
          at + wrong.size() <= bytes_.size(); ++at) {
       const auto found = read_with(at, wrong);

@@ -32,6 +32,7 @@ LIBRARIES = {
     r"rdkafka": ["src/source", "tools/producer", "tools/mock_kafka"],
     r"librdkafka": ["src/source", "tools/producer", "tools/mock_kafka"],
     r"rocksdb/": ["state"],
+    r"lz4": ["state"],
     r"simdjson": ["src/decode"],
     r"spdlog/": ["src/base"],
     r"xxhash": ["src/base"],
