@@ -233,6 +233,20 @@ class ImportTest(RepairTest):
         self.run_to_the_end()
         assert_counts(self, export(self, self.checkpoint), self.sent)
 
+    def test_a_snapshot_with_rows_that_cannot_be_read_is_no_way_back(self):
+        """Its record and its files' own digests are whole: only who reads the rows can see it."""
+        users = 40_000
+        rows = "".join(f"{user},3\n" for user in range(users))
+        self.assertEqual(self.do_import(rows, 0).code, 0)
+        [table] = (self.checkpoint / "snapshots/0").glob("*.sst")
+        data = bytearray(table.read_bytes())
+        data[len(data) // 2] ^= 8
+        table.unlink()  # a link to the live state's, which stays whole
+        table.write_bytes(data)
+        self.does("get", f"{self.checkpoint}@0", 1)
+        self.refuses(5, rf"{table.name}.*damaged: a block", "rollback", self.checkpoint, 0)
+        self.assertEqual(len(export(self, self.checkpoint)), users)
+
     def test_json_lines_from_a_pipe_are_as_good(self):
         process = subprocess.run(
             [BIN / "clicktally-inspect", "import", self.checkpoint, "--from", "-", "--offsets",
