@@ -179,6 +179,38 @@ class GoldenTest(InspectTest):
 HOSTILE = "\x1b[31mred\r\n\u202eevil\u2028\x9b2J\x00\x7f\"'\\"
 
 
+class SampleTest(InspectTest):
+    USERS = 60_000  # above 20,000 only some are looked at
+
+    def spread(self, seed):
+        shown = self.read("show", self.checkpoint, "--spread", "--seed", seed, "--format", "json")
+        return json.loads(shown)["spread"]
+
+    def test_the_spread_of_many_users_is_that_of_a_sample_which_a_seed_repeats(self):
+        random = clicktally.seeded_random()
+        shares = {1: 0.6, 2: 0.3, 64: 0.1}  # of the users, by their clicks
+        rows = self.folder / "rows.csv"
+        clicks = random.choices(list(shares), list(shares.values()), k=self.USERS)
+        rows.write_text("user_id,total_clicks\n" + "".join(
+            f"{7 * user},{count}\n" for user, count in enumerate(clicks)))
+        self.done(0, "import", self.checkpoint, "--from", rows, "--topic", self.topic,
+                  "--offsets", json.dumps({self.topic: {"0": sum(clicks)}}))
+        drawn = [self.spread(seed) for seed in (1, 1, 2, 3, 4, 5)]
+        self.assertEqual(drawn[0], drawn[1])
+        self.assertTrue(any(sample["powersOfTwo"] != drawn[0]["powersOfTwo"] for sample in drawn))
+        for sample in drawn:
+            self.assertIs(sample["exact"], False)
+            looked_at = sample["usersLookedAt"]
+            self.assertTrue(1000 < looked_at < 20_000, looked_at)
+            found = {row["fromClicks"]: row["users"] / looked_at for row in sample["powersOfTwo"]}
+            self.assertEqual(found.keys(), shares.keys())
+            for count, share in shares.items():
+                # Six times what it strays by itself, drawn from 1,000.
+                self.assertAlmostEqual(found[count], share, delta=0.09)
+        picture = self.read("show", self.checkpoint, "--spread", "--seed", 1)
+        self.assertRegex(picture, rf"about: of a sample of {drawn[0]['usersLookedAt']:,} users, seed 1\n")
+
+
 class HostileContentTest(InspectTest):
     def test_no_name_in_a_checkpoint_or_of_one_reaches_a_terminal_as_it_is(self):
         checkpoint = self.folder / HOSTILE.replace("\0", "") / "checkpoint"
