@@ -9,17 +9,19 @@ export must add up to the snapshot's own offsets, and all other answers follow f
 import itertools
 import json
 import math
+import random
 import time
 
 from . import Failure
 from .inspect import TOP, Tool, Truth, check, check_diff, check_show, counts_of, rows_of
 from .job import Job, check_counts
-from .measure import percentiles_ms, refuse_memory
+from .measure import percentile, percentiles_ms, refuse_memory
 
 CLICKS_PER_USER = 1.5
 TRIGGER_MS = 100
 WARM_UP_S = 5
-PAIRS = 12  # of windows
+ROUNDS = 7  # of reads in a window
+DRAWS = 1000
 KINDS = ("show", "export", "top", "get", "list", "diff")
 LISTED = 100
 # A diff goes back to a snapshot of the window before, which must not have been pruned meanwhile.
@@ -35,10 +37,10 @@ class Reader:
         self.refused, self.torn = [], []
         self._checkpoint, self._scratch = checkpoint, scratch
         self._users = (0, options.users // 2, options.users - 1)
-        self._rounds = math.ceil(options.reads / PAIRS / len(KINDS))
+        self.pairs = math.ceil(options.reads / ROUNDS / len(KINDS))  # of windows
         self._pause_s = 1 / options.pace
         self._due = 0.0
-        self.window_s = self._rounds * len(KINDS) * self._pause_s
+        self.window_s = ROUNDS * len(KINDS) * self._pause_s
         self._before = None  # the batch of the round before
         self._unchecked = []
 
@@ -65,7 +67,7 @@ class Reader:
 
     def read(self):
         """What belongs into one window; not one read more or less if the machine is slow."""
-        for _ in range(self._rounds):
+        for _ in range(ROUNDS):
             try:
                 self._unchecked.append(self._read_kinds())
             except Failure as failure:
@@ -105,7 +107,7 @@ class Reader:
 def take_turns(job, reader):
     """(with the reads, without them): the windows of each, as (began, ended)."""
     windows = {True: [], False: []}
-    for number in range(2 * PAIRS):
+    for number in range(2 * reader.pairs):
         reading = number % 4 in (0, 3)  # neither is always the first of a pair
         began = job.now()
         if reading:
@@ -119,13 +121,30 @@ def take_turns(job, reader):
 
 
 def commits_in(windows, commits):
-    return percentiles_ms([
-        c.ended_s - c.began_s for c in commits
-        if any(began <= c.began_s and c.ended_s <= ended for began, ended in windows)])
+    """The seconds of each commit, by window."""
+    return [[c.ended_s - c.began_s for c in commits if began <= c.began_s and c.ended_s <= ended]
+            for began, ended in windows]
+
+
+def all_of(windows):
+    return percentiles_ms(list(itertools.chain.from_iterable(windows)))
 
 
 def ratios(part, whole):
-    return {share: round(part[share] / whole[share], 2) for share in ("p50_ms", "p99_ms")}
+    return {share: round(all_of(part)[share] / all_of(whole)[share], 2)
+            for share in ("p50_ms", "p99_ms")}
+
+
+def interval_of_p99(part, whole):
+    """Where nine tenths of the ratios lie if the windows are drawn anew, as often as there are."""
+    draw = random.Random(1)
+
+    def drawn(windows):
+        taken = draw.choices(windows, k=len(windows))
+        return percentile(list(itertools.chain.from_iterable(taken)), 0.99)
+
+    found = sorted(drawn(part) / drawn(whole) for _ in range(DRAWS))
+    return [round(found[DRAWS // 20], 2), round(found[-DRAWS // 20], 2)]
 
 
 def run(options, kafka, binaries, topic, checkpoint, reader):
@@ -159,10 +178,9 @@ def measure(options, kafka, binaries, scratch):
         "trigger_ms": TRIGGER_MS, "snapshots": snapshots, "reads_per_second": options.pace,
         "reads": reader.result(), "cores_of_the_reads": round(
             reader.tool.cpu_s / sum(ended - began for began, ended in with_reads), 2),
-        "commit_beside_reads": beside, "commit_alone": alone, "ratios": {
-            "beside_to_alone": ratio,
+        "commit_beside_reads": all_of(beside), "commit_alone": all_of(alone), "ratios": {
+            "beside_to_alone": ratio, "p99_interval": interval_of_p99(beside, alone),
             # What the machine alone does to such a ratio.
-            "alone_to_alone": ratios(commits_in(without[::2], commits),
-                                     commits_in(without[1::2], commits))},
+            "alone_to_alone": ratios(alone[::2], alone[1::2])},
         "holds": {"p99_at_most_1.2x": ratio["p99_ms"] <= P99_LIMIT,
                   "no_read_refused": not reader.refused, "no_read_torn": not reader.torn}}
