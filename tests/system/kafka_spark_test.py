@@ -23,7 +23,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clic
 PYTHON = CACHE / "spark-oracle" / "bin" / "python"
 PYTHON_4 = os.environ.get("CLICKTALLY_PYSPARK4")
 PACKAGE = "org.apache.spark:spark-sql-kafka-0-10_2.12:3.5.0"
-PACKAGE_4 = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.1"
+PACKAGE_4 = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.0"
 PACKAGE_JAR = Path.home() / ".ivy2/jars/org.apache.spark_spark-sql-kafka-0-10_2.12-3.5.0.jar"
 SAMPLE = Path(__file__).resolve().parent / "data" / "spark35"
 
