@@ -23,9 +23,9 @@
 // read-write with `ldb`.
 //
 // Two ways to commit, both one atomic synced step. Few users: one write through the write-ahead
-// log. Many: a sorted table file with all of the commit in it, built aside and ingested; its
-// MANIFEST record is the commit point. RocksDB does not slow ingestion down, so the store does: at
-// `most_level0_files` a commit waits for compaction.
+// log. Many, or first counts: a sorted table file with all of the commit in it, built aside and
+// ingested; its MANIFEST record is the commit point. RocksDB does not slow ingestion down, so the
+// store does: at `most_level0_files` a commit waits for compaction.
 //
 // Threads: one thread commits; views may be made by that thread and used by any one other.
 // Errors: kDataLoss is proof of damage (a checksum, a missing file, a digest). What the disk
@@ -56,9 +56,9 @@ namespace clicktally {
 inline constexpr std::uint16_t kHistorySlots = 1024;
 
 struct CountStoreOptions {
-  // Commits of more users and dead letters than this are ingested as one sorted file, others are
-  // logged; so are commits whose dead letters have more bytes than ingest_above_bytes.
-  // Measured: the two cost the same near 1,000 users.
+  // Commits of more users and dead letters than this are ingested as one sorted file; so are those
+  // whose dead letters have more bytes than ingest_above_bytes, and first counts. Others are
+  // logged. Measured: the two cost the same near 1,000 users.
   std::size_t ingest_above_users = 1000;
   std::int64_t ingest_above_bytes = 1 << 20;
   int most_level0_files = 20;

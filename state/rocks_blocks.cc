@@ -18,6 +18,7 @@ constexpr char kXxh3 = 4;
 constexpr std::uint64_t kLongestBlock = 16 << 20;
 // Of rows, which may be long dead letters: as much as LZ4 itself can say.
 constexpr std::uint64_t kMostUnpacked = LZ4_MAX_INPUT_SIZE;
+constexpr std::uint64_t kMostGrowth = 255;  // LZ4's format says no length in less
 constexpr std::uint64_t kLongestFile = std::uint64_t{1} << 62;  // so that sums of two do not wrap
 // rocksdb::CompressionType
 constexpr char kNotCompressed = 0;
@@ -79,7 +80,7 @@ std::optional<std::string_view> unpack(std::string_view stored, std::string* unp
   if (kind == kNotCompressed) return packed;
   if (kind != kLz4) return std::nullopt;
   const auto bytes = take_varint(&packed);
-  if (!bytes || *bytes > kMostUnpacked || packed.size() > kMostUnpacked) return std::nullopt;
+  if (!bytes || *bytes > kMostUnpacked || *bytes > kMostGrowth * packed.size()) return std::nullopt;
   if (unpacked->size() < *bytes) unpacked->resize(*bytes);
   const int made = LZ4_decompress_safe(packed.data(), unpacked->data(),
                                        static_cast<int>(packed.size()), static_cast<int>(*bytes));

@@ -15,6 +15,10 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 using Debug = rocksdb::IODebugContext;
 
+// Under which RocksDB looks for a table that is missing. We write none, so what is there is no
+// table of this state.
+constexpr std::string_view kLevelDbSuffix = ".ldb";
+
 class RandomAdapter final : public rocksdb::FSRandomAccessFile {
  public:
   RandomAdapter(RocksFileSystem& system, std::shared_ptr<const RandomFile> file)
@@ -176,6 +180,7 @@ IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Fil
     if (bytes.ok()) *result = std::make_unique<HeldFile>(*std::move(bytes));
     return io_status(bytes.status());
   }
+  if (path.ends_with(kLevelDbSuffix)) return IOStatus::PathNotFound(path);
   auto opened = disk_.open_random(path);
   if (!opened.ok()) return io_status(opened.status());
   const std::shared_ptr<const RandomFile> file = std::move(*opened);
@@ -266,6 +271,7 @@ IOStatus RocksFileSystem::DeleteDir(const std::string& path, const Io&, Debug*) 
 
 IOStatus RocksFileSystem::GetFileSize(const std::string& path, const Io&, std::uint64_t* size,
                                       Debug*) {
+  if (path.ends_with(kLevelDbSuffix)) return IOStatus::PathNotFound(path);
   auto info = disk_.stat(path);
   if (info.ok()) *size = info->size_bytes;
   return io_status(info.status());

@@ -101,8 +101,7 @@ absl::Status SettledCounts::scan(UserKey from, UserKey to,
     bool was_put = false;
     while (!files.empty() && files.first().user() == user) {
       if (files.first().is_put()) {
-        if (was_put)
-          return absl::DataLossError("a user has two first counts: the state is damaged");
+        if (was_put) return files.first().damaged("a user has two counts to begin with");
         was_put = true;
       }
       sum.merge(files.first().count());

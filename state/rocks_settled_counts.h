@@ -3,8 +3,10 @@
 //
 // Counts are only ever added to, so a user's count is the sum of what the files and the log say of
 // it, in whatever order (I4 stands on the same); its last batch is the greatest. So neither
-// sequence numbers nor levels matter. The one row that RocksDB does not add, a put, is the first of
-// its user (StateCommit::first_counts); a second one is damage.
+// sequence numbers nor levels matter. A put, to which RocksDB adds and which it adds to nothing, is
+// the oldest row of its user: an import's (StateCommit::first_counts), or what a compaction into
+// the lowest level made of merges, below which nothing lies. So no user has two; a second is
+// damage.
 //
 // Threads: any. Errors: as TableRows (state/rocks_table_rows.h).
 #pragma once

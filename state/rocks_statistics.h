@@ -1,5 +1,6 @@
-// What can be told of the rows without reading them: from what each table file says of itself, from
-// its index, and from the part that is in the log only. O(files). Private to this room.
+// What can be told of the rows without reading the files': from what each table file says of
+// itself, from its index, and from the part that is in the log only. O(files). Private to this
+// room.
 #pragma once
 
 #include <rocksdb/db.h>

@@ -122,7 +122,7 @@ absl::Status BlockReader::read_ahead() {
   }
   const std::uint64_t bytes = blocks[ahead_to_ - 1].handle.end() - begin;
   ahead_.resize(bytes);
-  auto got = file_.bytes().read_at(begin, bytes, ahead_.data());
+  auto got = file_.file().read_at(begin, bytes, ahead_.data());
   if (!got.ok()) return got.status();
   return *got == bytes ? absl::OkStatus() : file_.damaged("it is too short");
 }
@@ -181,22 +181,21 @@ BlockCursor::Step BlockCursor::next() {
 }
 
 bool TableCursor::next() {
+  do {
+    if (!step()) return false;
+    if (user() < before_) return fail("its rows are in no order");
+    before_ = user();
+  } while (user() < from_);
+  return true;
+}
+
+bool TableCursor::step() {
   while (true) {
-    switch (rows_.next()) {
-      case BlockCursor::Step::kRow:
-        if (rows_.user() < least_) {
-          if (!began_) break;
-          return fail("its rows are in no order");
-        }
-        least_ = rows_.user();
-        began_ = true;
-        return true;
-      case BlockCursor::Step::kDamage:
-        return fail("it holds a row that is no count");
-      case BlockCursor::Step::kEnd:
-        if (!blocks_.next()) return false;
-        if (!rows_.begin(blocks_.block())) return fail("a block");
-    }
+    const BlockCursor::Step step = rows_.next();
+    if (step == BlockCursor::Step::kRow) return true;
+    if (step == BlockCursor::Step::kDamage) return fail("it holds a row that is no count");
+    if (!blocks_.next()) return false;
+    if (!rows_.begin(blocks_.block())) return fail("a block");
   }
 }
 

@@ -54,7 +54,7 @@ class TableRows {
   // The first block that may hold a count of `user` or of one after it.
   std::size_t find(UserKey user) const;
   const std::string& path() const { return path_; }
-  const RandomFile& bytes() const { return *table_.file; }
+  const RandomFile& file() const { return *table_.file; }
   absl::Status damaged(std::string_view what) const;
 
  private:
@@ -105,7 +105,7 @@ class BlockCursor {
   Step next();
   UserKey user() const { return user_; }
   const CountValue& count() const { return count_; }
-  bool is_put() const { return is_put_; }  // the user's first row in the state; else it is added
+  bool is_put() const { return is_put_; }  // what others are added to; else it is added itself
 
  private:
   bool take_entry(std::string_view* value);
@@ -126,7 +126,7 @@ class TableCursor {
  public:
   // Borrows `file`.
   TableCursor(const TableRows& file, UserKey from)
-      : file_(file), least_(from), blocks_(file, file.find(from)) {}
+      : file_(file), from_(from), blocks_(file, file.find(from)) {}
 
   // To the first count, and on. False at the end, or when it failed.
   bool next();
@@ -134,13 +134,15 @@ class TableCursor {
   UserKey user() const { return rows_.user(); }
   const CountValue& count() const { return rows_.count(); }
   bool is_put() const { return rows_.is_put(); }
+  absl::Status damaged(std::string_view what) const { return file_.damaged(what); }
 
  private:
+  bool step();
   bool fail(std::string_view what);
 
   const TableRows& file_;
-  UserKey least_;  // that may come
-  bool began_ = false;
+  const UserKey from_;
+  UserKey before_ = kFirstUser;
   BlockReader blocks_;
   BlockCursor rows_;
   absl::Status status_;

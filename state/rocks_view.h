@@ -20,7 +20,7 @@ using StatusWords = std::function<absl::Status(const rocksdb::Status&)>;
 std::unique_ptr<CountView> make_rocks_view(rocksdb::DB& db, StatusWords status);
 
 // The same of a state that was opened to be read: whole scans take a fifth of the time. `counts`
-// are asked for at the first scan, and borrowed.
+// are asked for by each scan, and borrowed.
 using AskCounts = std::function<absl::StatusOr<const SettledCounts*>()>;
 std::unique_ptr<CountView> make_settled_view(rocksdb::DB& db, StatusWords status, AskCounts counts);
 

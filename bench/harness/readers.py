@@ -13,7 +13,7 @@ import random
 import time
 
 from . import Failure
-from .inspect import TOP, Tool, Truth, check, check_diff, check_show, counts_of, rows_of
+from .inspection import TOP, Tool, Truth, check, check_diff, check_show, counts_of, rows_of
 from .job import Job, check_counts
 from .measure import percentile, percentiles_ms, refuse_memory
 
@@ -24,8 +24,6 @@ ROUNDS = 7  # of reads in a window
 DRAWS = 1000
 KINDS = ("show", "export", "top", "get", "list", "diff")
 LISTED = 100
-# A diff goes back to a snapshot of the window before, which must not have been pruned meanwhile.
-KEPT_SNAPSHOTS = 60
 P99_LIMIT = 1.2
 
 
@@ -37,10 +35,13 @@ class Reader:
         self.refused, self.torn = [], []
         self._checkpoint, self._scratch = checkpoint, scratch
         self._users = (0, options.users // 2, options.users - 1)
-        self.pairs = math.ceil(options.reads / ROUNDS / len(KINDS))  # of windows
+        self.pairs = max(2, math.ceil(options.reads / ROUNDS / len(KINDS)))  # of windows
         self._pause_s = 1 / options.pace
         self._due = 0.0
         self.window_s = ROUNDS * len(KINDS) * self._pause_s
+        # A diff goes back to a snapshot of the window before, with two windows and the checks
+        # between, which must not have been pruned meanwhile; there is one a second.
+        self.needed_snapshots = math.ceil(4 * self.window_s) + 30
         self._before = None  # the batch of the round before
         self._unchecked = []
 
@@ -136,7 +137,8 @@ def ratios(part, whole):
 
 
 def interval_of_p99(part, whole):
-    """Where nine tenths of the ratios lie if the windows are drawn anew, as often as there are."""
+    """Where nine tenths of the ratios lie if the windows of each side are drawn anew, as often as
+    there are. Wider than need be: a pair of windows has the machine's mood in common."""
     draw = random.Random(1)
 
     def drawn(windows):
@@ -150,7 +152,7 @@ def interval_of_p99(part, whole):
 def run(options, kafka, binaries, topic, checkpoint, reader):
     """(the windows with reads, those without, all commits, the number of snapshots)."""
     with Job(binaries, kafka, topic, checkpoint, "--sink", "none", "--trigger", f"{TRIGGER_MS} ms",
-             "--snapshot-interval", "1 s", "--snapshots-to-retain", KEPT_SNAPSHOTS) as job:
+             "--snapshot-interval", "1 s", "--snapshots-to-retain", reader.needed_snapshots) as job:
         job.wait_until_settled()
         with kafka.load(topic, "--users", options.users, "--rate", options.rate, "--clicks", 1,
                         "--seed", 2):

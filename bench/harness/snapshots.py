@@ -15,7 +15,7 @@ import signal
 import time
 from collections import namedtuple
 
-from .inspect import count
+from .inspection import count
 from .job import Job, check_counts, inspect
 from .measure import percentile, percentiles_ms, refuse_memory
 

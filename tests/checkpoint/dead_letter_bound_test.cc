@@ -29,7 +29,8 @@ class DeadLetterBoundTest : public testing::Test {
     ++record_.batch;
     std::ranges::sort(added, stands_before);
     ASSERT_TRUE(bound_dead_letters(most_bytes, **store_.view(), &record_, &added).ok());
-    ASSERT_TRUE(store_.commit({.batch = record_.batch, .record = "", .dead_letters = added}).ok());
+    ASSERT_TRUE(
+        store_.commit({.batch = record_.batch, .record = "record", .dead_letters = added}).ok());
     store_.drop_dead_letters_below(dead_letter_floors(record_));
   }
   std::vector<Offset> kept(PartitionId partition) const {

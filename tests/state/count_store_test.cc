@@ -268,6 +268,11 @@ TEST_F(CountStoreTest, AMissingTableIsDamageAndAnUnreadableOneIsNot) {
   ASSERT_FALSE(table.empty());
   std::filesystem::rename(table, table + ".away");
   EXPECT_TRUE(absl::IsDataLoss(open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status()));
+  // RocksDB would take a file of LevelDB's name in its place.
+  const std::string leveldb = table.substr(0, table.size() - 4) + ".ldb";
+  std::filesystem::copy(table + ".away", leveldb);
+  EXPECT_TRUE(absl::IsDataLoss(open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status()));
+  std::filesystem::remove(leveldb);
   const auto expect_misplaced = [&] {
     const absl::Status status = open_count_store(*disk_, path_, OpenMode::kReadOnly, {}).status();
     EXPECT_TRUE(absl::IsDataLoss(status)) << status;

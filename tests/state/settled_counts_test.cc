@@ -9,13 +9,18 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <random>
+#include <string>
+#include <string_view>
 #include <tuple>
 #include <vector>
 
 #include "base/hash.h"
 #include "model/state_key.h"
 #include "state/count_store.h"
+#include "state/count_value.h"
+#include "state/rocks_blocks.h"
 #include "state/rocks_table_rows.h"
 #include "tests/support/failing_disk.h"
 #include "tests/support/temp_dir.h"
@@ -195,9 +200,14 @@ TEST_F(SettledCountsTest, FilesThatACompactionTakesAwayAfterTheOpeningAreReadSti
   const Rows as_opened = truth(kFirstUser, kLastUser, SIZE_MAX);
   const auto files = reader->table_files();
   for (int round = 0; round < 40; ++round) commit(many);
-  EXPECT_TRUE(std::ranges::any_of(files, [&](const TableFile& file) {
-    return !std::filesystem::exists(state_ + "/" + file.name);
-  })) << "no file was taken away";
+  const std::string other = state_ + "/" + writer_->table_files().at(0).name;
+  int taken_away = 0;
+  for (const TableFile& file : files) {
+    if (std::filesystem::exists(state_ + "/" + file.name)) continue;
+    std::filesystem::copy_file(other, state_ + "/" + file.name);  // the name is another's now
+    ++taken_away;
+  }
+  EXPECT_GT(taken_away, 0);
   EXPECT_EQ(*scan(*reader), as_opened);
   EXPECT_EQ(*scan(*reader, 7, 7), (Rows{{7, 8, 3}}));
 }
@@ -228,7 +238,7 @@ TEST_F(SettledCountsTest, NoWrongByteInAFileOfManyBlocksIsPassedOver) {
   EXPECT_GT(refused, 100);
 }
 
-// A right checksum for whatever stands in a block now.
+// A right checksum for whatever stands in a block now, by a formula of the test's own.
 void forge_checksum(const BlockHandle& block, std::string* file) {
   const std::string_view body = std::string_view(*file).substr(block.offset, block.bytes);
   const auto kind = static_cast<unsigned char>((*file)[block.offset + block.bytes]);
@@ -325,8 +335,9 @@ TEST(BlockCursorTest, NoBytesLeadOutOfTheBlock) {
   for (int i = 0; i < 20'000; ++i) {
     // Of its own size, so that a byte behind it belongs to nobody.
     std::vector<char> wrong(whole.begin(), whole.end());
-    for (int bytes = 0; bytes < 4; ++bytes)
+    for (int bytes = 0; bytes < 4; ++bytes) {
       wrong[random() % wrong.size()] = static_cast<char>(random());
+    }
     BlockCursor cursor;
     if (!cursor.begin({wrong.data(), wrong.size()})) continue;
     std::size_t found = 0;

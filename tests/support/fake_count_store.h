@@ -80,6 +80,7 @@ class FakeCountStore final : public CountStore {
     const std::lock_guard lock(state_->mutex);
     if (mode_ == OpenMode::kReadOnly) return absl::InternalError("read-only");
     if (!state_->fail_next_commit.ok()) return state_->fail_next_commit;
+    if (commit.record.empty() && !commit.first_counts) return absl::InternalError("no record");
     for (const UserClicks& row : commit.changed) {
       UserCount& count = state_->counts[row.user];
       const std::int64_t before = commit.first_counts ? 0 : count.clicks;
@@ -92,7 +93,7 @@ class FakeCountStore final : public CountStore {
       state_->dead_letters[{letter.partition, letter.offset}] = letter;
     }
     ++state_->commits;
-    if (commit.record.empty()) return absl::OkStatus();
+    if (commit.record.empty()) return absl::OkStatus();  // first counts
     if (commit.batch != kNoBatch) {
       const auto slot = static_cast<std::uint16_t>(commit.batch % kHistorySlots);
       state_->history[slot] = std::string(commit.record);
