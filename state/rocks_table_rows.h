@@ -1,7 +1,7 @@
 // Steps through the counts of a table file, beside RocksDB. Private to this room.
 //
 // RocksDB's iterator takes some 240 ns for a row, of files that do not even overlap, and there is
-// no other way in its interface to read a table (decision 22). This one takes a tenth. It knows
+// no other way in its interface to read a table (decision 22). This one takes a sixth. It knows
 // the format of RocksDB's block_based tables as rocks_options() asks for it, and no other:
 // table/format.h, table/block_based/block_builder.cc.
 //

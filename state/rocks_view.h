@@ -19,7 +19,7 @@ using StatusWords = std::function<absl::Status(const rocksdb::Status&)>;
 // As of now. Borrows `db`. Threads: made by the one that commits, used by any one.
 std::unique_ptr<CountView> make_rocks_view(rocksdb::DB& db, StatusWords status);
 
-// The same of a state that was opened to be read: whole scans take a fifth of the time. `counts`
+// The same of a state that was opened to be read: whole scans take a sixth of the time. `counts`
 // are asked for by each scan, and borrowed.
 using AskCounts = std::function<absl::StatusOr<const SettledCounts*>()>;
 std::unique_ptr<CountView> make_settled_view(rocksdb::DB& db, StatusWords status, AskCounts counts);

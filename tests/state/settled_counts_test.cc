@@ -200,7 +200,7 @@ TEST_F(SettledCountsTest, FilesThatACompactionTakesAwayAfterTheOpeningAreReadSti
   const Rows as_opened = truth(kFirstUser, kLastUser, SIZE_MAX);
   const auto files = reader->table_files();
   for (int round = 0; round < 40; ++round) commit(many);
-  const std::string other = state_ + "/" + writer_->table_files().at(0).name;
+  const std::string other = copy_ + "/" + settled()->table_files().at(0).name;
   int taken_away = 0;
   for (const TableFile& file : files) {
     if (std::filesystem::exists(state_ + "/" + file.name)) continue;
