@@ -19,6 +19,10 @@ using Debug = rocksdb::IODebugContext;
 // table of this state.
 constexpr std::string_view kLevelDbSuffix = ".ldb";
 
+IOStatus no_leveldb(const std::string& path) {
+  return IOStatus::PathNotFound(path + ": cannot open: No such file or directory");
+}
+
 class RandomAdapter final : public rocksdb::FSRandomAccessFile {
  public:
   RandomAdapter(RocksFileSystem& system, std::shared_ptr<const RandomFile> file)
@@ -180,7 +184,7 @@ IOStatus RocksFileSystem::NewRandomAccessFile(const std::string& path, const Fil
     if (bytes.ok()) *result = std::make_unique<HeldFile>(*std::move(bytes));
     return io_status(bytes.status());
   }
-  if (path.ends_with(kLevelDbSuffix)) return IOStatus::PathNotFound(path);
+  if (path.ends_with(kLevelDbSuffix)) return no_leveldb(path);
   auto opened = disk_.open_random(path);
   if (!opened.ok()) return io_status(opened.status());
   const std::shared_ptr<const RandomFile> file = std::move(*opened);
@@ -271,7 +275,7 @@ IOStatus RocksFileSystem::DeleteDir(const std::string& path, const Io&, Debug*) 
 
 IOStatus RocksFileSystem::GetFileSize(const std::string& path, const Io&, std::uint64_t* size,
                                       Debug*) {
-  if (path.ends_with(kLevelDbSuffix)) return IOStatus::PathNotFound(path);
+  if (path.ends_with(kLevelDbSuffix)) return no_leveldb(path);
   auto info = disk_.stat(path);
   if (info.ok()) *size = info->size_bytes;
   return io_status(info.status());
