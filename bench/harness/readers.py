@@ -132,8 +132,7 @@ def all_of(windows):
 
 
 def ratios(part, whole):
-    return {share: round(all_of(part)[share] / all_of(whole)[share], 2)
-            for share in ("p50_ms", "p99_ms")}
+    return {share: round(part[share] / whole[share], 2) for share in ("p50_ms", "p99_ms")}
 
 
 def interval_of_p99(part, whole):
@@ -174,7 +173,7 @@ def measure(options, kafka, binaries, scratch):
         options, kafka, binaries, topic, checkpoint, reader)
     state = check_counts(binaries, checkpoint, topic)
     beside, alone = commits_in(with_reads, commits), commits_in(without, commits)
-    ratio = ratios(beside, alone)
+    ratio = ratios(all_of(beside), all_of(alone))
     return {
         "users": state["users"], "disk": disk, "events_per_second": options.rate,
         "trigger_ms": TRIGGER_MS, "snapshots": snapshots, "reads_per_second": options.pace,
@@ -183,6 +182,6 @@ def measure(options, kafka, binaries, scratch):
         "commit_beside_reads": all_of(beside), "commit_alone": all_of(alone), "ratios": {
             "beside_to_alone": ratio, "p99_interval": interval_of_p99(beside, alone),
             # What the machine alone does to such a ratio.
-            "alone_to_alone": ratios(alone[::2], alone[1::2])},
+            "alone_to_alone": ratios(all_of(alone[::2]), all_of(alone[1::2]))},
         "holds": {"p99_at_most_1.2x": ratio["p99_ms"] <= P99_LIMIT,
                   "no_read_refused": not reader.refused, "no_read_torn": not reader.torn}}

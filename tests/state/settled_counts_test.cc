@@ -86,6 +86,13 @@ class SettledCountsTest : public ::testing::Test {
                     .ok());
     ++batch_;
   }
+  // One file of many blocks in the copy: its path.
+  std::string many_blocks() {
+    std::map<UserKey, std::int64_t> clicks;
+    for (UserKey user = 0; user < 9000; ++user) clicks[user * 11] = user % 9 + 1;
+    commit(clicks);
+    return copy_ + "/" + settled()->table_files().at(0).name;
+  }
   Rows truth(UserKey from, UserKey to, std::size_t most) const {
     Rows rows;
     for (auto at = truth_.lower_bound(from); at != truth_.end() && at->first <= to; ++at) {
@@ -215,10 +222,7 @@ TEST_F(SettledCountsTest, FilesThatACompactionTakesAwayAfterTheOpeningAreReadSti
 // Whether bytes are wrong by accident or on purpose, a scan ends with the right rows or with
 // damage.
 TEST_F(SettledCountsTest, NoWrongByteInAFileOfManyBlocksIsPassedOver) {
-  std::map<UserKey, std::int64_t> clicks;
-  for (UserKey user = 0; user < 9000; ++user) clicks[user * 11] = user % 9 + 1;
-  commit(clicks);
-  const std::string path = copy_ + "/" + settled()->table_files().at(0).name;
+  const std::string path = many_blocks();
   const std::string bytes = *read_file(*disk_, path);
   const Rows expected = truth(kFirstUser, kLastUser, SIZE_MAX);
   int refused = 0;
@@ -248,10 +252,7 @@ void forge_checksum(const BlockHandle& block, std::string* file) {
 
 // The index, the handles in it, lengths, packed bytes: wrong below a checksum that is right.
 TEST_F(SettledCountsTest, AForgedBlockIsDamageOrOtherRowsAndNothingWorse) {
-  std::map<UserKey, std::int64_t> clicks;
-  for (UserKey user = 0; user < 9000; ++user) clicks[user * 11] = user % 9 + 1;
-  commit(clicks);
-  const std::string path = copy_ + "/" + settled()->table_files().at(0).name;
+  const std::string path = many_blocks();
   const std::string bytes = *read_file(*disk_, path);
   const std::shared_ptr<const RandomFile> file = *disk_->open_random(path);
   rocksdb::TableProperties properties;

@@ -176,9 +176,6 @@ class GoldenTest(InspectTest):
             self.assertEqual(done.stdout.split(), [offered], words)
 
 
-HOSTILE = "\x1b[31mred\r\n\u202eevil\u2028\x9b2J\x00\x7f\"'\\"
-
-
 class SampleTest(InspectTest):
     USERS = 60_000  # above 20,000 only some are looked at
 
@@ -209,6 +206,9 @@ class SampleTest(InspectTest):
                 self.assertAlmostEqual(found[count], share, delta=0.09)
         picture = self.read("show", self.checkpoint, "--spread", "--seed", 1)
         self.assertRegex(picture, rf"about: of a sample of {drawn[0]['usersLookedAt']:,} users, seed 1\n")
+
+
+HOSTILE = "\x1b[31mred\r\n\u202eevil\u2028\x9b2J\x00\x7f\"'\\"
 
 
 class HostileContentTest(InspectTest):
